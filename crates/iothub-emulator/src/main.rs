@@ -1,0 +1,3 @@
+//! iothub-emulator.
+
+fn main() {}

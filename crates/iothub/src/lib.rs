@@ -1,0 +1,1 @@
+//! Calls the Azure IoT Hub service API.

@@ -1,0 +1,1 @@
+//! Connects the reconciler to NATS JetStream.

@@ -1,0 +1,3 @@
+//! mender-simulator.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Calls Mender's internal HTTP services.

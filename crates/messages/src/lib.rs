@@ -1,0 +1,1 @@
+//! Speaks the wire formats of events, outcomes, dead letters and twins.

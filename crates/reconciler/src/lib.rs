@@ -1,0 +1,1 @@
+//! Drives the lifecycle core: loads, decides, saves, performs, acknowledges.

@@ -1,0 +1,1 @@
+//! Answers device twin requests over NATS.
