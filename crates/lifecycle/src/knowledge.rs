@@ -1,0 +1,90 @@
+//! How a hub reply changes what a record knows.
+
+use crate::{Delivery, Facts, HubView, IntegrationRef, Intent, Made, Op, Record, Retry};
+
+impl Retry {
+    /// A request did what it should: later trouble starts counting anew.
+    pub(crate) fn succeeded(&mut self) {
+        self.attempt = 0;
+        self.conflicts = 0;
+        self.last_error = None;
+    }
+}
+
+impl Record {
+    pub(crate) fn work_changed(&mut self) {
+        if let Some(working) = &mut self.working {
+            working.changed = true;
+        }
+    }
+
+    pub(crate) fn live_generation(&self) -> Option<String> {
+        match &self.hub {
+            HubView::Ours { generation, .. } => Some(generation.clone()),
+            HubView::Unknown | HubView::Absent | HubView::Foreign => None,
+        }
+    }
+
+    /// Adopts the tenant's present integration. What was known of another hub is void.
+    pub(crate) fn move_to(&mut self, integration: &IntegrationRef) {
+        if self.integration.hub != integration.hub || self.integration.id != integration.id {
+            self.hub = HubView::Unknown;
+            self.confirmed = false;
+            self.made = None;
+            self.intents.clear();
+            self.delivery = Delivery::default();
+        }
+        if self.integration != *integration {
+            self.integration = integration.clone();
+        }
+    }
+
+    /// Takes over what a reply showed.
+    pub(crate) fn see(&mut self, found: Option<&Facts>) {
+        let Some(facts) = found else {
+            self.hub = HubView::Absent;
+            return;
+        };
+        if !self.is_ours(facts) {
+            self.hub = HubView::Foreign;
+            return;
+        }
+        if self
+            .made
+            .as_ref()
+            .is_none_or(|made| made.generation != facts.generation)
+        {
+            let mark = facts.mark.as_ref().map(|mark| &mark.intent);
+            let create = self.intents.iter().find(|intent| Some(&intent.id) == mark);
+            self.made = Some(Made {
+                generation: facts.generation.clone(),
+                intent: mark.cloned(),
+                incarnation: create.and_then(|intent| intent.key.incarnation),
+            });
+        }
+        self.hub = HubView::Ours {
+            generation: facts.generation.clone(),
+            etag: facts.etag.clone(),
+            enabled: facts.enabled,
+        };
+    }
+
+    /// Forgets the intents that what was `found` proves to be over: a create whose mark is
+    /// there, a change whose ETag has moved on, and those that are `expired`.
+    pub(crate) fn close_dead_intents(
+        &mut self,
+        found: Option<&Facts>,
+        expired: impl Fn(&Intent) -> bool,
+    ) {
+        let landed = found
+            .and_then(|facts| facts.mark.as_ref())
+            .map(|mark| mark.intent.clone());
+        let etag_now = found.map(|facts| facts.etag.as_str());
+        self.intents.retain(|intent| match &intent.op {
+            Op::Create => Some(&intent.id) != landed.as_ref() && !expired(intent),
+            Op::Update { etag, .. } | Op::Delete { etag } => {
+                etag_now == Some(etag.as_str()) && !expired(intent)
+            }
+        });
+    }
+}

@@ -1,0 +1,388 @@
+//! One step: an input changes the device and asks for an effect.
+
+use crate::merge::{Verdict, merge};
+use crate::plan::{Plan, plan};
+use crate::retry::Remedy;
+use crate::{
+    Claim, Context, Device, Done, Effect, Event, Failure, Fate, HubView, HubWrite, Input, Intent,
+    Mark, MenderView, Op, Outcome, Parked, Question, ReadReply, Status, Step, Timestamp, Wanted,
+    WriteReply,
+};
+
+/// Decides what to do next.
+///
+/// The caller stores the record of the returned device, if it changed, by compare-and-set before
+/// it performs an effect of which [`Effect::needs_saved_record`] holds; if somebody else changed
+/// the record meanwhile, it loads again and starts over with the message in hand. It says
+/// [`Input::Deferred`] instead of storing the step and performing its effect.
+#[must_use]
+pub fn next(mut device: Device, input: Input, ctx: &Context<'_>) -> Step {
+    let effect = match input {
+        Input::Event(event) => on_event(&mut device, event, ctx),
+        Input::Woken => on_woken(&mut device, ctx),
+        Input::Deferred(until) => on_deferred(&mut device, until),
+        Input::Reported => on_reported(&mut device, ctx),
+        Input::DeadLettered => on_dead_lettered(&mut device),
+        Input::Read(reply) => on_read(&mut device, reply, ctx),
+        Input::Replied(reply) => on_reply(&mut device, reply, ctx),
+        Input::Delivered(result) => on_delivered(&mut device, result, ctx),
+        Input::Tagged(result) => on_tagged(&mut device, result, ctx),
+        Input::Mender(result) => on_mender(&mut device, result, ctx),
+    };
+    Step { device, effect }
+}
+
+fn on_event(device: &mut Device, event: Event, ctx: &Context<'_>) -> Effect {
+    let Some(integration) = ctx.integration else {
+        return ignore(device, event);
+    };
+    if let Some(record) = &mut device.record {
+        record.move_to(integration);
+    }
+    match merge(device, event, integration) {
+        Verdict::Work => advance(device, ctx),
+        Verdict::Ended(done) => {
+            device.report = Some(done);
+            report(device)
+        }
+    }
+}
+
+/// Without an integration there is no hub to speak of; what the record owed is ignored too.
+fn ignore(device: &mut Device, event: Event) -> Effect {
+    const REASON: &str = "the tenant has no integration";
+    let ended = device
+        .record
+        .as_mut()
+        .and_then(|record| record.finish(Outcome::Ignored, Some(REASON)));
+    let repeated = device
+        .record
+        .as_ref()
+        .and_then(|record| record.done.clone().filter(|done| done.is_of(&event)));
+    let reason = Some(REASON.to_owned());
+    let fresh = Done {
+        event,
+        outcome: Outcome::Ignored,
+        reason,
+    };
+    // What `finish` returned is about a message that somebody else still holds, unless it is ours.
+    device.report = Some(
+        ended
+            .filter(|done| done.is_of(&fresh.event))
+            .or(repeated)
+            .unwrap_or(fresh),
+    );
+    report(device)
+}
+
+fn on_woken(device: &mut Device, ctx: &Context<'_>) -> Effect {
+    let Some(record) = &mut device.record else {
+        return Effect::Ack;
+    };
+    let Some(integration) = ctx.integration else {
+        record.finish(Outcome::Ignored, Some("the tenant has no integration"));
+        return report(device);
+    };
+    record.move_to(integration);
+    if record.is_settled() && record.outbox.is_empty() {
+        return Effect::Ack;
+    }
+    advance(device, ctx)
+}
+
+fn on_reported(device: &mut Device, ctx: &Context<'_>) -> Effect {
+    let ended_without_work = device.report.take().is_some();
+    let Some(record) = &mut device.record else {
+        return Effect::Ack;
+    };
+    record.outbox.clear();
+    if ended_without_work || ctx.integration.is_none() || record.is_settled() {
+        return Effect::Ack;
+    }
+    advance(device, ctx)
+}
+
+fn on_dead_lettered(device: &mut Device) -> Effect {
+    let Some(record) = &mut device.record else {
+        return Effect::Ack;
+    };
+    let reason = record.parked.as_ref().map(|parked| parked.error.clone());
+    device.report = record.finish(Outcome::Dead, reason.as_deref());
+    report(device)
+}
+
+/// What was planned was neither stored nor sent, so it is as if it had not been planned.
+fn on_deferred(device: &mut Device, until: Timestamp) -> Effect {
+    let (planned, claim) = (device.planned.take(), device.claim.take());
+    if let Some(record) = &mut device.record {
+        record
+            .intents
+            .retain(|intent| Some(&intent.id) != planned.as_ref());
+        if claim.is_some() {
+            record.delivery.claim = None;
+        }
+    }
+    arm(device, until)
+}
+
+fn on_read(device: &mut Device, reply: ReadReply, ctx: &Context<'_>) -> Effect {
+    let found = match reply.result {
+        Ok(found) => found,
+        Err(failure) => return fail(device, &failure, ctx),
+    };
+    let Some(record) = &mut device.record else {
+        return Effect::Ack;
+    };
+    record.see(found.as_ref());
+    record.close_dead_intents(found.as_ref(), |intent| {
+        intent.expiry(reply.began, ctx.policy) <= reply.began && intent.seen_at.is_some()
+    });
+    device.fresh = true;
+    device.held = found.map(|facts| facts.etag);
+    advance(device, ctx)
+}
+
+fn on_reply(device: &mut Device, reply: WriteReply, ctx: &Context<'_>) -> Effect {
+    device.planned = None;
+    let Some(record) = &mut device.record else {
+        return Effect::Ack;
+    };
+    match reply.result {
+        Ok(found) => {
+            record.see(found.as_ref());
+            record.intents.retain(|intent| intent.id != reply.intent);
+            record.close_dead_intents(found.as_ref(), |_| false);
+            record.retry.succeeded();
+            device.fresh = true;
+            device.held = found.map(|facts| facts.etag);
+            advance(device, ctx)
+        }
+        Err((failure, fate)) => {
+            if fate == Fate::Done {
+                record.intents.retain(|intent| intent.id != reply.intent);
+            }
+            fail(device, &failure, ctx)
+        }
+    }
+}
+
+fn on_delivered(
+    device: &mut Device,
+    result: Result<String, (Failure, Fate)>,
+    ctx: &Context<'_>,
+) -> Effect {
+    let Some(record) = &mut device.record else {
+        return Effect::Ack;
+    };
+    device.claim = None;
+    match result {
+        Ok(fingerprint) => {
+            record.delivery.claim = None;
+            record.delivery.delivered = record.live_generation();
+            record.delivery.fingerprint = Some(fingerprint);
+            record.retry.succeeded();
+            advance(device, ctx)
+        }
+        Err((failure, fate)) => {
+            if fate == Fate::Done {
+                record.delivery.claim = None;
+            }
+            fail(device, &failure, ctx)
+        }
+    }
+}
+
+fn on_tagged(device: &mut Device, result: Result<(), Failure>, ctx: &Context<'_>) -> Effect {
+    let Some(record) = &mut device.record else {
+        return Effect::Ack;
+    };
+    match result {
+        // A hub of the Basic tier has no twins: the device works all the same.
+        Ok(()) | Err(Failure::Permanent(_)) => {
+            record.delivery.tagged = record.live_generation();
+            record.retry.succeeded();
+            advance(device, ctx)
+        }
+        Err(failure) => fail(device, &failure, ctx),
+    }
+}
+
+fn on_mender(
+    device: &mut Device,
+    result: Result<MenderView, Failure>,
+    ctx: &Context<'_>,
+) -> Effect {
+    let view = match result {
+        Ok(view) => view,
+        Err(failure) => return fail(device, &failure, ctx),
+    };
+    let Some(record) = &mut device.record else {
+        return Effect::Ack;
+    };
+    let asked = record.working.as_ref().map(|working| working.event.status);
+    match (record.question.take(), asked) {
+        (Some(Question::Tie), Some(other)) => {
+            let before = record.status;
+            record.status = settle_tie(record.status, other, view);
+            if record.status == before {
+                device.report = record.finish(Outcome::Superseded, None);
+            }
+        }
+        (Some(Question::Close), Some(_)) => match view {
+            MenderView::Absent | MenderView::Decommissioning => {
+                record.status = Status::Decommissioned;
+            }
+            MenderView::Known(_) => device.report = record.finish(Outcome::Superseded, None),
+        },
+        _ => {}
+    }
+    advance(device, ctx)
+}
+
+/// Mender's word, if it is one a status event can carry; else the one that allows less.
+fn settle_tie(held: Status, other: Status, view: MenderView) -> Status {
+    match view {
+        MenderView::Known(status) if status != Status::Decommissioned => status,
+        _ if other.wanted() == Wanted::Disabled => other,
+        _ => held,
+    }
+}
+
+/// Goes on with whatever the record needs next.
+fn advance(device: &mut Device, ctx: &Context<'_>) -> Effect {
+    let Some(record) = &mut device.record else {
+        return Effect::Ack;
+    };
+    if !record.outbox.is_empty() || device.report.is_some() {
+        return report(device);
+    }
+    if let Some(parked) = &record.parked {
+        return record.working.as_ref().map_or(Effect::Ack, |working| {
+            Effect::DeadLetter(working.event.clone(), parked.clone())
+        });
+    }
+    if let Some(due) = record.retry.not_before.filter(|due| *due > ctx.now) {
+        return arm(device, due);
+    }
+    record.retry.not_before = None;
+    match plan(device, ctx.now, ctx.policy) {
+        Plan::AskMender => Effect::AskMender,
+        Plan::Read => Effect::Read,
+        Plan::Write(op) => write(device, op, ctx),
+        Plan::Deliver { generation } => claim(device, generation, ctx),
+        Plan::Tag { etag } => Effect::Tag { etag },
+        Plan::Await(due) => arm(device, due),
+        Plan::Nothing => settle(device),
+    }
+}
+
+fn settle(device: &mut Device) -> Effect {
+    let Some(record) = &mut device.record else {
+        return Effect::Ack;
+    };
+    record.confirmed = true;
+    let changed = record
+        .working
+        .as_ref()
+        .is_some_and(|working| working.changed);
+    device.report = match (&record.hub, changed) {
+        (HubView::Foreign, _) => record.finish(Outcome::Ignored, Some("the identity is foreign")),
+        (_, true) => record.finish(Outcome::Applied, None),
+        (_, false) => record.finish(Outcome::Unchanged, None),
+    };
+    report(device)
+}
+
+/// Publishes what has ended, or acknowledges if nothing has.
+fn report(device: &mut Device) -> Effect {
+    let owed = device.record.iter().flat_map(|record| record.outbox.iter());
+    let ended: Vec<Done> = owed.chain(device.report.iter()).cloned().collect();
+    if ended.is_empty() {
+        Effect::Ack
+    } else {
+        Effect::Report(ended)
+    }
+}
+
+fn arm(device: &mut Device, due: Timestamp) -> Effect {
+    let Some(record) = &mut device.record else {
+        return Effect::Ack;
+    };
+    record.retry.not_before = Some(due);
+    if let Some(working) = &mut record.working {
+        working.owed = true;
+    }
+    Effect::Arm(due)
+}
+
+fn fail(device: &mut Device, failure: &Failure, ctx: &Context<'_>) -> Effect {
+    device.fresh = false;
+    device.held = None;
+    let Some(record) = &mut device.record else {
+        return Effect::Ack;
+    };
+    record.confirmed = false;
+    match ctx
+        .policy
+        .remedy(&mut record.retry, failure, ctx.now, ctx.jitter)
+    {
+        Remedy::Again => advance(device, ctx),
+        Remedy::Wait(wait) if wait <= ctx.policy.in_process => Effect::Pause(wait),
+        Remedy::Wait(wait) => arm(device, ctx.now.plus(wait)),
+        Remedy::GiveUp => {
+            record.parked = Some(Parked {
+                error: failure.to_string(),
+                exhausted: !matches!(failure, Failure::Permanent(_)),
+                attempts: record.retry.attempt,
+            });
+            advance(device, ctx)
+        }
+    }
+}
+
+fn write(device: &mut Device, op: Op, ctx: &Context<'_>) -> Effect {
+    let Some(record) = &mut device.record else {
+        return Effect::Ack;
+    };
+    let intent = ctx.fresh.clone();
+    let request = match &op {
+        Op::Create => HubWrite::Create {
+            intent: intent.clone(),
+            mark: Mark {
+                integration: record.integration.id.clone(),
+                intent: intent.clone(),
+            },
+        },
+        Op::Update { etag, enable } => HubWrite::Update {
+            intent: intent.clone(),
+            etag: etag.clone(),
+            enable: *enable,
+        },
+        Op::Delete { etag } => HubWrite::Delete {
+            intent: intent.clone(),
+            etag: etag.clone(),
+        },
+    };
+    record.intents.push(Intent {
+        id: intent,
+        op,
+        key: record.key,
+        seen_at: None,
+    });
+    record.confirmed = false;
+    record.work_changed();
+    Effect::Write(request)
+}
+
+fn claim(device: &mut Device, generation: String, ctx: &Context<'_>) -> Effect {
+    if let Some(record) = &mut device.record {
+        device.claim = Some(ctx.fresh.clone());
+        record.delivery.claim = Some(Claim {
+            id: ctx.fresh.clone(),
+            seen_at: None,
+        });
+        record.confirmed = false;
+        record.work_changed();
+    }
+    Effect::Deliver { generation }
+}
