@@ -174,6 +174,9 @@ pub trait Streams: Send + Sync {
         carrying: Option<&Payload>,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
+    /// The message of an event made anew, for when its bytes are not at hand any more.
+    fn payload(&self, event: &Event) -> Payload;
+
     /// Publishes a dead letter, once for each life of an event.
     fn dead_letter(&self, letter: &DeadLetter) -> impl Future<Output = PortResult<()>> + Send;
 
@@ -231,6 +234,9 @@ pub struct Task<A> {
     pub about: DeviceRef,
     /// The event, or `None` for a wake-up.
     pub event: Option<Event>,
+    /// The event whose bytes `payload` holds: for an event its own id, for a wake-up that of the
+    /// event it carries, if any.
+    pub carries: Option<EventId>,
     /// The message as received.
     pub payload: Payload,
     /// When the server stored the message, by the server's clock.
