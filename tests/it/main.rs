@@ -1,1 +1,4 @@
-//! Black-box tests.
+//! Black-box tests of the real binaries against a real nats-server, one file for each theme.
+
+mod harness;
+mod workspace;

@@ -1,1 +1,27 @@
-//! Harness for the black-box tests.
+//! The harness of the black-box tests and of the demo.
+//!
+//! Everything here is a real process: the `nats-server` of [`tools`], our own binaries of
+//! [`binaries`], each in a folder of its own, on ports that the process chose itself. Nothing is
+//! shared between two tests and nothing outlives its guard, so tests run side by side and a failed
+//! one leaves its folder (and nothing else) behind.
+
+pub mod binaries;
+pub mod control;
+pub mod dir;
+pub mod emulator;
+pub mod guards;
+pub mod nats;
+pub mod process;
+pub mod simulator;
+pub mod tools;
+pub mod wait;
+pub mod worker;
+pub mod workspace;
+
+pub use dir::TestDir;
+pub use emulator::Emulator;
+pub use nats::NatsServer;
+pub use process::Process;
+pub use simulator::Simulator;
+pub use wait::until;
+pub use worker::{Installation, Worker};

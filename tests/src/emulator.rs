@@ -1,0 +1,157 @@
+//! `iothub-emulator` as a process, and what its control port tells and takes.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Process, binaries::Binary, control::Control};
+
+const START: Duration = Duration::from_secs(30);
+
+/// A running emulator.
+pub struct Emulator {
+    process: Process,
+    ready: Ready,
+    control: Control,
+}
+
+#[derive(Deserialize)]
+struct Ready {
+    listen: String,
+    control: String,
+    hub: String,
+    connection_string: String,
+    ca_file: PathBuf,
+}
+
+/// One request that the emulator got, as its journal keeps it. Times are microseconds since the
+/// emulator started.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+pub struct JournalEntry {
+    /// Position in the journal.
+    pub seq: u64,
+    /// HTTP method.
+    pub method: String,
+    /// Path and query as they arrived.
+    pub path: String,
+    /// The device it is about, if it is about one.
+    #[serde(default)]
+    pub device: Option<String>,
+    /// What was asked for, in the emulator's words.
+    #[serde(default)]
+    pub operation: Option<String>,
+    /// Status of the reply.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// Whether it changed the registry.
+    #[serde(default)]
+    pub effective: bool,
+    /// Whether the reply was dropped on purpose.
+    #[serde(default)]
+    pub dropped: bool,
+    /// The fault rule that struck, by name.
+    #[serde(default)]
+    pub fault: Option<String>,
+    /// When it arrived.
+    #[serde(default)]
+    pub arrived_us: Option<u64>,
+    /// When it took effect.
+    #[serde(default)]
+    pub effect_us: Option<u64>,
+    /// When the reply was sent.
+    #[serde(default)]
+    pub replied_us: Option<u64>,
+}
+
+impl Emulator {
+    /// Starts an emulator on free ports of 127.0.0.1, its certificates in `dir`; `arguments` come
+    /// last and so prevail (`["--tier", "s1", "--units", "2"]`).
+    pub async fn start(dir: &Path, arguments: &[&str]) -> Result<Self> {
+        let mut command = Command::new(Binary::IothubEmulator.path().await?);
+        command.args([
+            "--listen",
+            "127.0.0.1:0",
+            "--control",
+            "127.0.0.1:0",
+            "--hub",
+            "test-hub",
+        ]);
+        command
+            .arg("--tls-dir")
+            .arg(dir.join("emulator-tls"))
+            .args(arguments);
+        let mut process = Process::start("iothub-emulator", command, dir)?;
+        let ready: Ready = process.ready_line(START).await?;
+        let control = Control::new(&ready.control)?;
+        Ok(Self {
+            process,
+            ready,
+            control,
+        })
+    }
+
+    /// `127.0.0.1:PORT` of the hub itself (HTTPS).
+    #[must_use]
+    pub fn listen(&self) -> &str {
+        &self.ready.listen
+    }
+
+    /// The hub's name.
+    #[must_use]
+    pub fn hub(&self) -> &str {
+        &self.ready.hub
+    }
+
+    /// A connection string of the hub that may do everything. A secret, if only the emulator's.
+    #[must_use]
+    pub fn connection_string(&self) -> &str {
+        &self.ready.connection_string
+    }
+
+    /// The certificate authority to trust, PEM.
+    #[must_use]
+    pub fn ca_file(&self) -> &Path {
+        &self.ready.ca_file
+    }
+
+    /// Every request so far, oldest first.
+    pub async fn journal(&self) -> Result<Vec<JournalEntry>> {
+        let text = self.control.text("/journal").await?;
+        let entry = |line| serde_json::from_str(line).with_context(|| format!("journal: {line}"));
+        text.lines().map(entry).collect()
+    }
+
+    /// Every identity in the registry, whole.
+    pub async fn devices(&self) -> Result<Vec<Value>> {
+        self.control.get("/devices").await
+    }
+
+    /// Makes or replaces an identity by hand, past all checks that guard the hub.
+    pub async fn put_device(&self, id: &str, identity: &Value) -> Result<Value> {
+        self.control.put(&format!("/devices/{id}"), identity).await
+    }
+
+    /// Removes an identity by hand.
+    pub async fn delete_device(&self, id: &str) -> Result<()> {
+        self.control.delete(&format!("/devices/{id}")).await
+    }
+
+    /// Replaces the fault program: `{"rules": [..]}`, an empty list to end all faults.
+    pub async fn faults(&self, program: &Value) -> Result<()> {
+        self.control
+            .put::<Value>("/faults", program)
+            .await
+            .map(drop)
+    }
+
+    /// The process, to freeze, kill or measure it.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}

@@ -1,0 +1,217 @@
+//! The product as its users meet it: a configuration file, a service, and commands beside it.
+//!
+//! An [`Installation`] is the configured product, whether it runs or not, because commands such as
+//! `setup` come before `run`, and some tests want a worker that is not ready.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{Process, binaries::Binary, control::Control};
+
+const START: Duration = Duration::from_secs(30);
+/// A worker has ten seconds to stop in good order; the rest is for a loaded machine.
+const STOP: Duration = Duration::from_secs(15);
+const COMMAND: Duration = Duration::from_secs(60);
+
+/// A configured `mender-iothub`.
+#[derive(Clone)]
+pub struct Installation {
+    binary: PathBuf,
+    dir: PathBuf,
+    config: PathBuf,
+    variables: Vec<(String, String)>,
+}
+
+/// What a command printed and how it ended.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// The exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// All of standard output.
+    pub stdout: String,
+    /// All of standard error.
+    pub stderr: String,
+}
+
+impl Finished {
+    /// Standard output as JSON, provided that the command exited with 0.
+    pub fn json(&self) -> Result<Value> {
+        ensure!(
+            self.code == Some(0),
+            "exit code {:?}: {}",
+            self.code,
+            self.stderr
+        );
+        serde_json::from_str(&self.stdout).with_context(|| format!("not JSON: {}", self.stdout))
+    }
+}
+
+impl Installation {
+    /// Writes `config` (TOML) into `dir`. For a port of the worker's own choice it should hold
+    /// `[http] listen = "127.0.0.1:0"`.
+    pub async fn new(dir: &Path, config: &str) -> Result<Self> {
+        let binary = Binary::MenderIothub.path().await?;
+        let path = dir.join("mender-iothub.toml");
+        fs::write(&path, config).with_context(|| format!("failed to write {}", path.display()))?;
+        Ok(Self {
+            binary,
+            dir: dir.to_owned(),
+            config: path,
+            variables: Vec::new(),
+        })
+    }
+
+    /// Adds a variable to the environment of the worker and of every command.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The configuration file.
+    #[must_use]
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Runs `mender-iothub <arguments> --config FILE` to its end, whatever that is.
+    pub async fn cli(&self, arguments: &[&str]) -> Result<Finished> {
+        self.cli_with_input(arguments, "").await
+    }
+
+    /// Like [`Installation::cli`], with `input` on standard input.
+    pub async fn cli_with_input(&self, arguments: &[&str], input: &str) -> Result<Finished> {
+        // A file, since a pipe would have to be fed while the command already writes.
+        let mut stdin = tempfile::tempfile_in(&self.dir)?;
+        stdin.write_all(input.as_bytes())?;
+        std::io::Seek::rewind(&mut stdin)?;
+        let mut command = tokio::process::Command::from(self.command(arguments));
+        command.stdin(Stdio::from(stdin)).kill_on_drop(true);
+        let output = tokio::time::timeout(COMMAND, command.output());
+        let output = output
+            .await
+            .with_context(|| format!("{arguments:?} took over {COMMAND:?}"))?;
+        let output = output.with_context(|| format!("failed to run {}", self.binary.display()))?;
+        Ok(Finished {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// Starts the worker and waits until it is ready for work.
+    pub async fn start(&self) -> Result<Worker> {
+        let mut worker = self.start_unready().await?;
+        worker.ready(START).await?;
+        Ok(worker)
+    }
+
+    /// Starts the worker and waits only until its HTTP port answers.
+    pub async fn start_unready(&self) -> Result<Worker> {
+        let mut process = Process::start("mender-iothub", self.command(&["run"]), &self.dir)?;
+        let listening: Listening = process.ready_line(START).await?;
+        let http = Control::new(&listening.http)?;
+        Ok(Worker {
+            process,
+            http,
+            installation: self.clone(),
+        })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
+            command.env_remove(name);
+        }
+        command.args(arguments).arg("--config").arg(&self.config);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+/// Whether a variable of the developer's shell would change the configuration under test.
+fn is_ours(name: &OsStr) -> bool {
+    name.to_string_lossy().starts_with("MENDER_IOTHUB_")
+}
+
+/// What the worker prints once it listens.
+#[derive(Deserialize)]
+struct Listening {
+    http: String,
+}
+
+/// A running worker.
+pub struct Worker {
+    process: Process,
+    http: Control,
+    installation: Installation,
+}
+
+impl Worker {
+    /// Writes the configuration, starts the worker and waits until it is ready: [`Installation`]
+    /// for those who need nothing in between.
+    pub async fn start(dir: &Path, config: &str) -> Result<Self> {
+        Installation::new(dir, config).await?.start().await
+    }
+
+    /// Its HTTP port: `/healthz`, `/readyz`, `/metrics`.
+    #[must_use]
+    pub fn http(&self) -> &Control {
+        &self.http
+    }
+
+    /// Waits until `/readyz` says yes; the error holds what it said last.
+    pub async fn ready(&mut self, within: Duration) -> Result<()> {
+        let http = self.http.clone();
+        let look = async || http.text("/readyz").await.map(|_| Some(()));
+        self.process.while_running(within, "/readyz", look).await
+    }
+
+    /// Kills it in the middle of whatever it does.
+    pub fn kill9(&mut self) -> Result<()> {
+        self.process.kill9()
+    }
+
+    /// Stops it in good order (SIGTERM); an exit code other than 0 is an error.
+    pub async fn sigterm(&mut self) -> Result<()> {
+        let status = self.process.stop(STOP).await?;
+        ensure!(
+            status.success(),
+            "the worker answered SIGTERM with {status}"
+        );
+        Ok(())
+    }
+
+    /// Starts it again after it ended, with the same configuration; waits until it is ready.
+    pub async fn start_again(&mut self) -> Result<()> {
+        ensure!(self.process.ended()?.is_some(), "the worker still runs");
+        *self = self.installation.start().await?;
+        Ok(())
+    }
+
+    /// Runs another command of the same installation.
+    pub async fn cli(&self, arguments: &[&str]) -> Result<Finished> {
+        self.installation.cli(arguments).await
+    }
+
+    /// The most memory it ever held, in bytes; `None` where the system does not tell.
+    #[must_use]
+    pub fn rss_bytes(&self) -> Option<u64> {
+        self.process.peak_rss_bytes()
+    }
+
+    /// The process, to freeze it or to read its log.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
