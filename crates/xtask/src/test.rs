@@ -1,0 +1,145 @@
+//! `cargo xtask test`: everything that must hold before a change is good, in order of cost.
+//!
+//! Cheap steps come first and the first failure ends the run, with the one command that repeats it:
+//! whoever reads the end of a long log needs nothing else.
+
+mod plan;
+
+use std::{
+    collections::BTreeSet,
+    env,
+    io::IsTerminal as _,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use black_box::{binaries, tools, workspace};
+
+use plan::{Action, CargoCall, Group, Step};
+
+/// Checks formatting, lints, docs and rules, then runs every test; this is all that CI runs.
+///
+/// Stops at the first step that fails. Exit code: 0 all passed, 1 one failed, 2 wrong usage.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Runs only these steps (can be repeated).
+    #[arg(long, value_enum, value_name = "STEPS")]
+    only: Vec<Group>,
+    /// Runs only the tests whose name contains this text, and no step that is not a test.
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+}
+
+/// How a step ended.
+enum Verdict {
+    Passed,
+    Failed,
+    /// Not run, with the reason.
+    Skipped(String),
+}
+
+/// Runs the steps; `Ok(false)` when one failed.
+pub(crate) fn run(args: &Args) -> Result<bool> {
+    let groups = Group::chosen(&args.only, args.filter.is_some());
+    let environment = environment(&groups)?;
+    let paint = std::io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
+    let mut passed = 0;
+    for step in plan::steps(&groups, args.filter.as_deref()) {
+        heading(paint, &step.action.command());
+        let started = Instant::now();
+        let verdict = perform(&step, &environment)?;
+        let took = seconds(started.elapsed());
+        match verdict {
+            Verdict::Passed => {
+                passed += 1;
+                eprintln!("{} passed in {took}", step.title);
+            }
+            Verdict::Skipped(reason) => eprintln!("{} skipped: {reason}", step.title),
+            Verdict::Failed => {
+                eprintln!(
+                    "\n{} FAILED after {took}, {passed} steps passed before",
+                    step.title
+                );
+                eprintln!("to repeat it: {}", step.action.command());
+                return Ok(false);
+            }
+        }
+    }
+    println!("{passed} steps passed");
+    Ok(true)
+}
+
+/// What black-box tests need to know, so that they neither look for it nor build it again. The
+/// tools come before all steps, so that a machine that cannot have them says so at once.
+fn environment(groups: &BTreeSet<Group>) -> Result<Vec<(&'static str, PathBuf)>> {
+    if !groups.contains(&Group::BlackBox) {
+        return Ok(Vec::new());
+    }
+    let nats = tools::nats_server()?;
+    eprintln!("nats-server {}: {}", nats.version, nats.path.display());
+    // Cargo put this very program beside the ones it builds for us.
+    let this = env::current_exe().context("failed to find the folder of the binaries")?;
+    let folder = this.parent().context("this program is in no folder")?;
+    Ok(vec![
+        ("NATS_SERVER", nats.path),
+        (binaries::BIN_DIR, folder.to_owned()),
+    ])
+}
+
+fn perform(step: &Step, environment: &[(&'static str, PathBuf)]) -> Result<Verdict> {
+    match &step.action {
+        Action::Cargo(call) => cargo(call, environment),
+        Action::IfInstalled(tool, call) => {
+            if installed(tool)? {
+                return cargo(call, environment);
+            }
+            Ok(Verdict::Skipped(format!(
+                "cargo-{tool} is not installed (`cargo install cargo-{tool}`)"
+            )))
+        }
+        Action::Guard(guard) => match guard() {
+            Ok(()) => Ok(Verdict::Passed),
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                Ok(Verdict::Failed)
+            }
+        },
+    }
+}
+
+fn cargo(call: &CargoCall, environment: &[(&'static str, PathBuf)]) -> Result<Verdict> {
+    let mut cargo = workspace::cargo();
+    cargo
+        .args(&call.arguments)
+        .envs(call.variables.iter().copied());
+    cargo.envs(environment.iter().map(|(name, value)| (name, value)));
+    let status = cargo.status().context("failed to run cargo")?;
+    Ok(if status.success() {
+        Verdict::Passed
+    } else {
+        Verdict::Failed
+    })
+}
+
+fn installed(tool: &str) -> Result<bool> {
+    let mut cargo: Command = workspace::cargo();
+    cargo
+        .args([tool, "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    Ok(cargo.status().context("failed to run cargo")?.success())
+}
+
+fn heading(paint: bool, text: &str) {
+    if paint {
+        eprintln!("\n\u{1b}[1m== {text}\u{1b}[0m");
+    } else {
+        eprintln!("\n== {text}");
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
