@@ -269,6 +269,28 @@ impl Device {
         }
     }
 
+    /// Takes back a request or a delivery of which the caller knows that it was never sent,
+    /// although its intent may have been stored.
+    pub fn withdraw(&mut self, never_sent: &IntentId) {
+        if let Some(record) = &mut self.record {
+            record.intents.retain(|intent| &intent.id != never_sent);
+            if record
+                .delivery
+                .claim
+                .as_ref()
+                .is_some_and(|claim| &claim.id == never_sent)
+            {
+                record.delivery.claim = None;
+            }
+        }
+    }
+
+    /// The request or delivery that the last step planned, if it planned one.
+    #[must_use]
+    pub fn planned_id(&self) -> Option<&IntentId> {
+        self.planned.as_ref().or(self.claim.as_ref())
+    }
+
     /// A device without a record.
     #[must_use]
     pub fn unknown() -> Self {

@@ -113,14 +113,11 @@ fn on_dead_lettered(device: &mut Device) -> Effect {
 
 /// What was planned was neither stored nor sent, so it is as if it had not been planned.
 fn on_deferred(device: &mut Device, until: Timestamp) -> Effect {
-    let (planned, claim) = (device.planned.take(), device.claim.take());
-    if let Some(record) = &mut device.record {
-        record
-            .intents
-            .retain(|intent| Some(&intent.id) != planned.as_ref());
-        if claim.is_some() {
-            record.delivery.claim = None;
-        }
+    for never_sent in [device.planned.take(), device.claim.take()]
+        .into_iter()
+        .flatten()
+    {
+        device.withdraw(&never_sent);
     }
     arm(device, until)
 }

@@ -3,4 +3,15 @@
 //! The reconciler knows what must happen around every decision, and nothing about the servers
 //! it happens on: those are behind the ports in [`ports`].
 
+mod clock;
+mod dispatch;
+mod gate;
+mod handler;
+mod pacer;
+mod perform;
 pub mod ports;
+
+pub use dispatch::Dispatcher;
+pub use gate::Suspension;
+pub use handler::{Counters, Ended, Reconciler, Settings};
+pub use pacer::PerMinute;

@@ -111,6 +111,9 @@ pub trait Hub: Send + Sync {
     /// Which integration this is.
     fn integration(&self) -> &IntegrationRef;
 
+    /// Registry operations a minute that the hub's tier allows, where that is known.
+    fn allowed_per_minute(&self) -> Option<u32>;
+
     /// Reads one identity; `None` if there is none.
     fn read(
         &self,

@@ -1,0 +1,196 @@
+//! Whether a request to a hub may go out now.
+//!
+//! Two things forbid it: the hub's pace, and a credential that was refused. A tenant whose
+//! credential was refused is suspended: one probe a minute, and everybody else waits without
+//! spending attempts. A new credential ends the suspension at once.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use lifecycle::{Failure, IntegrationRef};
+use tokio::time::Instant;
+
+use crate::pacer::{Pacer, PerMinute};
+
+/// Time between two probes with a credential that was refused.
+const PROBE_EVERY: Duration = Duration::from_secs(60);
+/// First wait after a 429 that names no time (Azure's text says ten seconds).
+const THROTTLE_WAIT: Duration = Duration::from_secs(10);
+/// Longest wait that a hub may ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// Waits up to this long are spent in the process, longer ones become wake-ups.
+const SHORT: Duration = Duration::from_secs(5);
+
+/// Why and since when a tenant's hub is left alone.
+#[derive(Debug, Clone)]
+pub struct Suspension {
+    /// Which credential was refused.
+    pub generation: u64,
+    /// What the hub said.
+    pub reason: String,
+    /// When the next probe may go.
+    next_probe: Instant,
+}
+
+/// What the gate says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// After this short wait.
+    After(Duration),
+    /// Not before this time has passed: too long to wait for here.
+    Later(Duration),
+}
+
+/// The gate before all hubs.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    pacer: Pacer,
+    suspended: Mutex<HashMap<String, Suspension>>,
+}
+
+impl Gate {
+    /// Asks for one request to the hub of `integration`.
+    pub(crate) fn ask(&self, integration: &IntegrationRef, allowed: PerMinute) -> Pass {
+        if let Some(wait) = self.suspended_for(integration) {
+            return Pass::Later(wait);
+        }
+        let wait = self.pacer.reserve(&integration.hub, allowed);
+        if wait <= SHORT {
+            Pass::After(wait)
+        } else {
+            Pass::Later(wait)
+        }
+    }
+
+    fn suspended_for(&self, integration: &IntegrationRef) -> Option<Duration> {
+        let now = Instant::now();
+        let mut suspended = self
+            .suspended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let entry = suspended.get_mut(&integration.id)?;
+        if entry.generation != integration.generation {
+            suspended.remove(&integration.id);
+            return None;
+        }
+        if entry.next_probe <= now {
+            entry.next_probe = now + PROBE_EVERY;
+            return None;
+        }
+        Some(entry.next_probe - now)
+    }
+
+    /// Learns from how a request ended.
+    pub(crate) fn learn(
+        &self,
+        integration: &IntegrationRef,
+        allowed: PerMinute,
+        failure: Option<&Failure>,
+    ) {
+        match failure {
+            None | Some(Failure::Conflict | Failure::Permanent(_)) => {
+                self.pacer.succeeded(&integration.hub, allowed);
+                self.resume(&integration.id);
+            }
+            Some(Failure::Throttled { wait }) => {
+                let wait = wait.unwrap_or(THROTTLE_WAIT).min(LONGEST_WAIT);
+                self.pacer.throttled(&integration.hub, allowed, wait);
+            }
+            Some(Failure::Credentials(reason)) => self.suspend(integration, reason),
+            Some(Failure::Transient(_) | Failure::Full(_)) => {}
+        }
+    }
+
+    fn suspend(&self, integration: &IntegrationRef, reason: &str) {
+        let mut suspended = self
+            .suspended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let first = !suspended.contains_key(&integration.id);
+        suspended.insert(
+            integration.id.clone(),
+            Suspension {
+                generation: integration.generation,
+                reason: reason.to_owned(),
+                next_probe: Instant::now() + PROBE_EVERY,
+            },
+        );
+        if first {
+            tracing::error!(
+                integration = integration.id,
+                hub = integration.hub,
+                reason,
+                "credentials refused: tenant suspended, probing once a minute; \
+                 set a working credential with `mender-iothub integration set`"
+            );
+        }
+    }
+
+    fn resume(&self, id: &str) {
+        let mut suspended = self
+            .suspended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if suspended.remove(id).is_some() {
+            tracing::info!(
+                integration = id,
+                "credentials accepted again: tenant resumed"
+            );
+        }
+    }
+
+    /// The suspended integrations.
+    pub(crate) fn suspensions(&self) -> Vec<(String, Suspension)> {
+        let suspended = self
+            .suspended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        suspended
+            .iter()
+            .map(|(id, entry)| (id.clone(), entry.clone()))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn integration(generation: u64) -> IntegrationRef {
+        IntegrationRef {
+            id: "i".into(),
+            hub: "h".into(),
+            generation,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_credential_is_probed_once_a_minute() {
+        let gate = Gate::default();
+        let refused = Failure::Credentials("401".into());
+        gate.learn(&integration(1), None, Some(&refused));
+        assert_eq!(gate.ask(&integration(1), None), Pass::Later(PROBE_EVERY));
+        tokio::time::advance(PROBE_EVERY).await;
+        assert_eq!(gate.ask(&integration(1), None), Pass::After(Duration::ZERO));
+        assert_eq!(gate.ask(&integration(1), None), Pass::Later(PROBE_EVERY));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_credential_or_a_success_ends_the_suspension() {
+        let gate = Gate::default();
+        gate.learn(
+            &integration(1),
+            None,
+            Some(&Failure::Credentials("401".into())),
+        );
+        assert_eq!(gate.ask(&integration(2), None), Pass::After(Duration::ZERO));
+        gate.learn(
+            &integration(2),
+            None,
+            Some(&Failure::Credentials("401".into())),
+        );
+        gate.learn(&integration(2), None, None);
+        assert!(gate.suspensions().is_empty());
+    }
+}

@@ -1,0 +1,329 @@
+//! One message, from delivery to acknowledgement.
+//!
+//! The order is the protocol: load, decide, store by compare-and-set, perform, decide again,
+//! and acknowledge last. Whoever loses a compare-and-set starts over with a fresh record.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use lifecycle::{
+    Context, Device, DeviceRef, Done, Effect, Event, EventId, Input, IntentId, Record, RetryPolicy,
+    Step, Timestamp,
+};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::clock::ServerClock;
+use crate::gate::{Gate, Pass, Suspension};
+use crate::perform::Held;
+use crate::ports::{
+    Ack, DeviceStore, Hub, Hubs, Mender, Payload, PortError, PortResult, Saved, Streams, Task,
+};
+
+/// How often a message in work is kept from being delivered to somebody else.
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+/// How long the store and the streams may be away before a message is left to be redelivered.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// When a message is offered again whose record cannot be understood.
+const NOT_UNDERSTOOD_RETRY: Duration = Duration::from_secs(60);
+
+/// What the reconciler needs that is neither a port nor derived.
+pub struct Settings {
+    /// Times that govern retries.
+    pub policy: RetryPolicy,
+    /// Makes names that were never used before.
+    pub fresh_id: Box<dyn Fn() -> IntentId + Send + Sync>,
+    /// A random number from 0 to 1000.
+    pub jitter: Box<dyn Fn() -> u16 + Send + Sync>,
+}
+
+/// How the handling of a message ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Acknowledged.
+    Acknowledged,
+    /// Left for a redelivery.
+    Left,
+}
+
+/// What has been done since the start. Only ever counts up.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Outcomes published, in the order of [`lifecycle::Outcome`]'s variants.
+    pub outcomes: [AtomicU64; 5],
+    /// Hub reads sent.
+    pub hub_reads: AtomicU64,
+    /// Hub writes sent.
+    pub hub_writes: AtomicU64,
+    /// Connection strings delivered.
+    pub deliveries: AtomicU64,
+    /// Wake-ups scheduled.
+    pub wake_ups: AtomicU64,
+    /// Compare-and-sets lost to somebody else.
+    pub lost: AtomicU64,
+}
+
+/// Drives devices to what Mender wants of them.
+pub struct Reconciler<S, H, M, T> {
+    pub(crate) store: S,
+    pub(crate) hubs: H,
+    pub(crate) mender: M,
+    pub(crate) streams: T,
+    pub(crate) settings: Settings,
+    pub(crate) clock: ServerClock,
+    pub(crate) gate: Gate,
+    /// What has been done so far.
+    pub counters: Counters,
+}
+
+/// A message without its acknowledgement.
+pub(crate) struct Work {
+    pub(crate) about: DeviceRef,
+    event: Option<Event>,
+    carries: Option<EventId>,
+    payload: Payload,
+}
+
+impl Work {
+    /// The bytes of `event`, if this message holds them.
+    pub(crate) fn bytes_of(&self, event: &Event) -> Option<&Payload> {
+        (self.carries.as_ref() == Some(&event.id)).then_some(&self.payload)
+    }
+}
+
+/// How one attempt at a message ended.
+enum Attempt {
+    Done,
+    /// Somebody else changed the record; what was planned then was never sent.
+    Lost,
+}
+
+/// What one attempt knows besides the device.
+pub(crate) struct Handling<B: Hub> {
+    pub(crate) hub: Option<B>,
+    pub(crate) held: Option<Held<B::Identity>>,
+    version: Option<u64>,
+    stored: Option<Record>,
+    /// When the last compare-and-set began: the lease of an intent counts from before it.
+    pub(crate) save_began: Instant,
+}
+
+impl<S, H, M, T> Reconciler<S, H, M, T>
+where
+    S: DeviceStore,
+    H: Hubs,
+    M: Mender<Identity = <H::Hub as Hub>::Identity>,
+    T: Streams,
+{
+    /// A reconciler over these ports.
+    pub fn new(store: S, hubs: H, mender: M, streams: T, settings: Settings) -> Self {
+        Self {
+            store,
+            hubs,
+            mender,
+            streams,
+            settings,
+            clock: ServerClock::new(),
+            gate: Gate::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The integrations whose credentials are refused at present.
+    pub fn suspensions(&self) -> Vec<(String, Suspension)> {
+        self.gate.suspensions()
+    }
+
+    /// Handles one message to its end.
+    pub async fn handle<A: Ack + Sync>(&self, task: Task<A>) -> Ended {
+        self.clock.observe(task.published_at);
+        let Task {
+            about,
+            event,
+            carries,
+            payload,
+            ack,
+            ..
+        } = task;
+        let work = Work {
+            about,
+            event,
+            carries,
+            payload,
+        };
+        let verdict = {
+            let mut ticks = tokio::time::interval(PROGRESS_EVERY);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks.reset();
+            let mut working = std::pin::pin!(self.work(&work));
+            loop {
+                tokio::select! {
+                    verdict = &mut working => break verdict,
+                    _ = ticks.tick() => {
+                        if let Err(error) = ack.in_progress().await {
+                            tracing::debug!(%error, "could not report progress");
+                        }
+                    }
+                }
+            }
+        };
+        let (result, ended) = match verdict {
+            Ok(()) => (ack.ack().await, Ended::Acknowledged),
+            Err(delay) => (ack.retry(delay).await, Ended::Left),
+        };
+        if let Err(error) = result {
+            tracing::warn!(device = %work.about.device, %error, "acknowledgement lost; the message comes again");
+            return Ended::Left;
+        }
+        ended
+    }
+
+    /// Works on a message until it may be acknowledged, or says when to offer it again.
+    async fn work(&self, work: &Work) -> Result<(), Duration> {
+        let began = Instant::now();
+        let mut pause = Duration::from_millis(50);
+        let mut unsent = None;
+        loop {
+            match self.attempt(work, &mut unsent).await {
+                Ok(Attempt::Done) => return Ok(()),
+                Ok(Attempt::Lost) => {
+                    self.counters.lost.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(PortError::NotUnderstood(what)) => {
+                    tracing::error!(
+                        tenant = %work.about.tenant, device = %work.about.device, what,
+                        "record not understood: left as it is; run the version that wrote it"
+                    );
+                    return Err(NOT_UNDERSTOOD_RETRY);
+                }
+                Err(PortError::Unavailable(what)) => {
+                    tracing::warn!(device = %work.about.device, what, "store or streams unavailable, trying again");
+                    if began.elapsed() > PATIENCE {
+                        return Err(pause);
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+    }
+
+    /// One attempt: from a fresh record to the end of the message.
+    async fn attempt(&self, work: &Work, unsent: &mut Option<IntentId>) -> PortResult<Attempt> {
+        let hub = self.hubs.hub(&work.about.tenant).await?;
+        let stored = self.store.load(&work.about).await?;
+        let version = stored.as_ref().map(|stored| stored.version);
+        let mut device = match stored {
+            None => Device::unknown(),
+            Some(stored) => {
+                self.clock.observe(stored.written_at);
+                Device::loaded(stored.record, stored.written_at)
+            }
+        };
+        let stored = device.record.clone();
+        if let Some(never_sent) = unsent.take() {
+            device.withdraw(&never_sent);
+        }
+        let mut handling = Handling {
+            hub,
+            held: None,
+            version,
+            stored,
+            save_began: Instant::now(),
+        };
+        let mut input = work.event.clone().map_or(Input::Woken, Input::Event);
+        loop {
+            let step = self.next(&handling, device, input);
+            let step = self.pass_gate(&handling, step).await;
+            if step.effect.needs_saved_record()
+                && !self.save(work, &step, &mut handling, unsent).await?
+            {
+                return Ok(Attempt::Lost);
+            }
+            *unsent = None;
+            let Step {
+                device: after,
+                effect,
+            } = step;
+            match self.perform(work, effect, &after, &mut handling).await? {
+                None => return Ok(Attempt::Done),
+                Some(reply) => input = reply,
+            }
+            device = after;
+        }
+    }
+
+    fn next(&self, handling: &Handling<H::Hub>, device: Device, input: Input) -> Step {
+        let context = Context {
+            now: self.now(),
+            fresh: (self.settings.fresh_id)(),
+            jitter: (self.settings.jitter)(),
+            integration: handling.hub.as_ref().map(Hub::integration),
+            policy: &self.settings.policy,
+        };
+        lifecycle::next(device, input, &context)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Waits for the hub's pace, or turns the step into a deferral.
+    async fn pass_gate(&self, handling: &Handling<H::Hub>, step: Step) -> Step {
+        let asks_hub = matches!(step.effect, Effect::Read | Effect::Write(_));
+        let Some(hub) = handling.hub.as_ref().filter(|_| asks_hub) else {
+            return step;
+        };
+        match self.gate.ask(hub.integration(), hub.allowed_per_minute()) {
+            Pass::After(wait) => {
+                if !wait.is_zero() {
+                    tokio::time::sleep(wait).await;
+                }
+                step
+            }
+            Pass::Later(wait) => {
+                let until = self.now().plus(wait);
+                self.next(handling, step.device, Input::Deferred(until))
+            }
+        }
+    }
+
+    /// Stores the record if it has changed; false if somebody else was quicker.
+    async fn save(
+        &self,
+        work: &Work,
+        step: &Step,
+        handling: &mut Handling<H::Hub>,
+        unsent: &mut Option<IntentId>,
+    ) -> PortResult<bool> {
+        let Some(record) = &step.device.record else {
+            return Ok(true);
+        };
+        if handling.stored.as_ref() == Some(record) {
+            return Ok(true);
+        }
+        *unsent = step.device.planned_id().cloned();
+        handling.save_began = Instant::now();
+        let saved = match handling.version {
+            None => self.store.create(&work.about, record).await?,
+            Some(version) => {
+                self.store
+                    .compare_and_set(&work.about, record, version)
+                    .await?
+            }
+        };
+        match saved {
+            Saved::Lost => Ok(false),
+            Saved::Version(version) => {
+                handling.version = Some(version);
+                handling.stored = Some(record.clone());
+                Ok(true)
+            }
+        }
+    }
+
+    pub(crate) fn count_outcomes(&self, ended: &[Done]) {
+        for done in ended {
+            self.counters.outcomes[done.outcome as usize].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
