@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let paint = std::io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
     let mut passed = 0;
     for step in plan::steps(&groups, args.filter.as_deref()) {
-        heading(paint, &step.action.command());
+        heading(paint, &step.heading());
         let started = Instant::now();
         let verdict = perform(&step, &environment)?;
         let took = seconds(started.elapsed());

@@ -44,6 +44,16 @@ pub(super) struct Step {
     pub(super) action: Action,
 }
 
+impl Step {
+    /// What stands above its output.
+    pub(super) fn heading(&self) -> String {
+        match &self.action {
+            Action::Guard(_) => self.title.to_owned(),
+            action => format!("{}: {}", self.title, action.command()),
+        }
+    }
+}
+
 /// What a step does.
 pub(super) enum Action {
     /// Calls cargo.
