@@ -1,1 +1,39 @@
 //! Calls the Azure IoT Hub service API.
+//!
+//! Three layers, each testable without the next: [`request`] builds plain requests,
+//! [`Credential`] and [`sas`] sign them, [`Hub`] sends them and sorts what comes back into
+//! [`Error`]s by remedy. Around them stand the types that make wrong calls impossible to write:
+//! a [`HostName`] exists only if the allow-list let it in, a [`DeviceId`] only if it is one path
+//! segment, a [`Secret`] cannot be printed.
+//!
+//! The client knows nothing of where its orders come from, keeps no state beyond connections and
+//! one token, and repeats nothing but a refused token.
+
+mod client;
+mod clock;
+mod connection_string;
+mod credential;
+mod device_id;
+mod error;
+mod host;
+mod identity;
+pub mod request;
+mod resolve;
+pub mod sas;
+mod secret;
+mod tls;
+mod twin;
+
+pub use client::{Hub, Options, SetupError};
+pub use connection_string::{
+    ConnectionString, ConnectionStringError, KeyOwner, MAX_CONNECTION_STRING,
+    device_connection_string,
+};
+pub use credential::{Credential, SharedAccess};
+pub use device_id::{DeviceId, InvalidDeviceId, MAX_DEVICE_ID};
+pub use error::{Effect, Error, Kind, Result};
+pub use host::{AllowedHosts, HostError, HostName};
+pub use identity::{Identity, MAX_STATUS_REASON, NewIdentity, Status};
+pub use request::API_VERSION;
+pub use secret::Secret;
+pub use twin::Twin;
