@@ -13,6 +13,11 @@ fn there_is_one_tls_stack() {
 }
 
 #[test]
+fn crates_use_each_other_only_along_the_arrows() {
+    guards::crates_follow_the_arrows().unwrap();
+}
+
+#[test]
 fn the_root_holds_only_what_the_layout_names() {
     guards::root_is_tidy().unwrap();
 }

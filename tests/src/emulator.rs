@@ -31,42 +31,43 @@ struct Ready {
 }
 
 /// One request that the emulator got, as its journal keeps it. Times are microseconds since the
-/// emulator started.
+/// Unix epoch.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub struct JournalEntry {
-    /// Position in the journal.
+    /// Position in the order of arrival, from 1.
     pub seq: u64,
     /// HTTP method.
     pub method: String,
-    /// Path and query as they arrived.
+    /// Path after percent-decoding.
     pub path: String,
     /// The device it is about, if it is about one.
-    #[serde(default)]
     pub device: Option<String>,
     /// What was asked for, in the emulator's words.
-    #[serde(default)]
-    pub operation: Option<String>,
-    /// Status of the reply.
-    #[serde(default)]
-    pub status: Option<u16>,
-    /// Whether it changed the registry.
-    #[serde(default)]
-    pub effective: bool,
-    /// Whether the reply was dropped on purpose.
-    #[serde(default)]
-    pub dropped: bool,
-    /// The fault rule that struck, by name.
-    #[serde(default)]
-    pub fault: Option<String>,
+    pub operation: String,
+    /// The `If-Match` of the request.
+    pub if_match: Option<String>,
     /// When it arrived.
-    #[serde(default)]
-    pub arrived_us: Option<u64>,
-    /// When it took effect.
-    #[serde(default)]
+    pub arrived_us: u64,
+    /// When it met the registry; `None` if it never did.
     pub effect_us: Option<u64>,
-    /// When the reply was sent.
-    #[serde(default)]
+    /// When its answer was sent; `None` if it got none.
     pub replied_us: Option<u64>,
+    /// What the client was told; `None` if nothing.
+    pub status: Option<u16>,
+    /// Whether it changed something.
+    pub effective: bool,
+    /// The identity's ETag before.
+    pub etag_before: Option<String>,
+    /// The identity's ETag after.
+    pub etag_after: Option<String>,
+    /// The generation of the identity, which each creation changes.
+    pub generation_id: Option<String>,
+    /// `enabled` or `disabled`, as it was left.
+    pub identity_status: Option<String>,
+    /// The fault rule that struck, by name.
+    pub fault: Option<String>,
+    /// Whether it ended without an answer.
+    pub dropped: bool,
 }
 
 impl Emulator {

@@ -6,6 +6,7 @@
 use std::fs;
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 
 use crate::workspace;
 
@@ -41,6 +42,24 @@ const ROOT: [&str; 10] = [
     "tests",
 ];
 
+/// Which of our crates may use which others of ours; `*` is all of them. Tests may use more.
+const ARROWS: [(&str, &[&str]); 14] = [
+    ("black-box", &[]),
+    ("bridge", &["*"]),
+    ("http-api", &["messages", "reconciler"]),
+    ("iothub", &[]),
+    ("iothub-emulator", &[]),
+    ("jetstream", &["lifecycle", "messages", "reconciler"]),
+    ("lifecycle", &[]),
+    ("mender", &[]),
+    ("mender-simulator", &["messages"]),
+    ("messages", &["lifecycle"]),
+    ("mongo", &["lifecycle", "reconciler"]),
+    ("reconciler", &["lifecycle"]),
+    ("twin", &["messages"]),
+    ("xtask", &["*"]),
+];
+
 /// `lifecycle` depends on nothing with a clock, I/O or randomness.
 pub fn lifecycle_is_pure() -> Result<()> {
     let tree = tree(&["--package", "lifecycle", "--edges", "normal,build"])?;
@@ -71,6 +90,62 @@ pub fn one_tls_stack() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Our crates use each other only in the directions of the layout.
+pub fn crates_follow_the_arrows() -> Result<()> {
+    let mut cargo = workspace::cargo();
+    cargo.args(["metadata", "--locked", "--no-deps", "--format-version", "1"]);
+    let output = cargo.output().context("failed to run cargo metadata")?;
+    if !output.status.success() {
+        bail!(
+            "cargo metadata failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
+    let wrong: Vec<String> = metadata.packages.iter().flat_map(wrong_arrows).collect();
+    if !wrong.is_empty() {
+        bail!("{}: see the table in tests/src/guards.rs", wrong.join("; "));
+    }
+    Ok(())
+}
+
+/// The part of `cargo metadata` that tells who uses whom.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    /// `dev`, `build`, or nothing for a normal one.
+    kind: Option<String>,
+    /// Only our own have one.
+    path: Option<String>,
+}
+
+fn wrong_arrows(package: &Package) -> Vec<String> {
+    let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == package.name) else {
+        return vec![format!("{} is not part of the layout", package.name)];
+    };
+    let ours = package
+        .dependencies
+        .iter()
+        .filter(|other| other.path.is_some());
+    let shipped = ours.filter(|other| other.kind.as_deref() != Some("dev"));
+    let wrong =
+        shipped.filter(|other| !allowed.contains(&"*") && !allowed.contains(&other.name.as_str()));
+    wrong
+        .map(|other| format!("{} must not use {}", package.name, other.name))
+        .collect()
 }
 
 /// The root holds what the layout names, and nothing else.
@@ -127,6 +202,24 @@ mod tests {
             .unwrap();
         assert_eq!(names[0], "lifecycle");
         assert!(names.iter().any(|name| name == "serde_derive"));
+    }
+
+    #[test]
+    fn a_crate_that_reaches_against_an_arrow_is_named() {
+        let package: Package = serde_json::from_value(serde_json::json!({
+            "name": "reconciler",
+            "dependencies": [
+                {"name": "lifecycle", "kind": null, "path": "crates/lifecycle"},
+                {"name": "jetstream", "kind": null, "path": "crates/jetstream"},
+                {"name": "iothub", "kind": "dev", "path": "crates/iothub"},
+                {"name": "tokio", "kind": null},
+            ],
+        }))
+        .unwrap();
+        assert_eq!(
+            wrong_arrows(&package),
+            ["reconciler must not use jetstream"]
+        );
     }
 
     #[test]

@@ -138,6 +138,11 @@ fn checks() -> Vec<Step> {
             "pure lifecycle",
             Action::Guard(guards::lifecycle_is_pure),
         ),
+        step(
+            Guards,
+            "directions between crates",
+            Action::Guard(guards::crates_follow_the_arrows),
+        ),
         step(Guards, "tidy root", Action::Guard(guards::root_is_tidy)),
         step(
             Guards,
