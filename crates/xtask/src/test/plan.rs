@@ -123,7 +123,7 @@ fn checks() -> Vec<Step> {
     let mut docs = call("doc --workspace --no-deps --locked");
     docs.variables.push(("RUSTDOCFLAGS", "-Dwarnings"));
     let clippy = call("clippy --workspace --all-targets --locked -- -D warnings");
-    let deny = call("deny --locked check --config .config/deny.toml bans licenses sources");
+    let deny = call("deny --locked check bans licenses sources");
     vec![
         step(Fmt, "formatting", Action::Cargo(call("fmt --all --check"))),
         step(Clippy, "clippy", Action::Cargo(clippy)),
