@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -135,12 +136,12 @@ impl Emulator {
 
     /// Makes or replaces an identity by hand, past all checks that guard the hub.
     pub async fn put_device(&self, id: &str, identity: &Value) -> Result<Value> {
-        self.control.put(&format!("/devices/{id}"), identity).await
+        self.control.put(&device_path(id), identity).await
     }
 
     /// Removes an identity by hand.
     pub async fn delete_device(&self, id: &str) -> Result<()> {
-        self.control.delete(&format!("/devices/{id}")).await
+        self.control.delete(&device_path(id)).await
     }
 
     /// Replaces the fault program: `{"rules": [..]}`, an empty list to end all faults.
@@ -155,4 +156,9 @@ impl Emulator {
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
+}
+
+/// An id as one path segment, whatever is in it.
+fn device_path(id: &str) -> String {
+    format!("/devices/{}", utf8_percent_encode(id, NON_ALPHANUMERIC))
 }
