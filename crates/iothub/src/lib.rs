@@ -17,14 +17,16 @@ mod device_id;
 mod error;
 mod host;
 mod identity;
+mod options;
 pub mod request;
 mod resolve;
 pub mod sas;
 mod secret;
 mod tls;
+mod transport;
 mod twin;
 
-pub use client::{Hub, Options, SetupError};
+pub use client::Hub;
 pub use connection_string::{
     ConnectionString, ConnectionStringError, KeyOwner, MAX_CONNECTION_STRING,
     device_connection_string,
@@ -34,6 +36,7 @@ pub use device_id::{DeviceId, InvalidDeviceId, MAX_DEVICE_ID};
 pub use error::{Effect, Error, Kind, Result};
 pub use host::{AllowedHosts, HostError, HostName};
 pub use identity::{Identity, MAX_STATUS_REASON, NewIdentity, Status};
+pub use options::{Options, SetupError};
 pub use request::API_VERSION;
 pub use secret::Secret;
 pub use twin::Twin;

@@ -1,0 +1,6 @@
+//! The client against a server: what it sends, and what it makes of every kind of answer.
+
+mod failures;
+mod operations;
+mod server;
+mod trust;
