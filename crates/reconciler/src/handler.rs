@@ -3,6 +3,7 @@
 //! The order is the protocol: load, decide, store by compare-and-set, perform, decide again,
 //! and acknowledge last. Whoever loses a compare-and-set starts over with a fresh record.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -72,7 +73,7 @@ pub struct Reconciler<S, H, M, T> {
     pub(crate) clock: ServerClock,
     pub(crate) gate: Gate,
     /// What has been done so far.
-    pub counters: Counters,
+    pub counters: Arc<Counters>,
 }
 
 /// A message without its acknowledgement.
@@ -124,7 +125,7 @@ where
             settings,
             clock: ServerClock::new(),
             gate: Gate::default(),
-            counters: Counters::default(),
+            counters: Arc::default(),
         }
     }
 
