@@ -1,3 +1,140 @@
-//! iothub-emulator.
+//! An emulator of Azure IoT Hub's service API that real SDKs take for a hub.
+//!
+//! It exists so that a client of IoT Hub can be tried, and judged, without an Azure account: the
+//! HTTPS side behaves like the service down to its oddities, the control port tells what really
+//! happened and makes things go wrong on purpose. State lives in memory and ends with the process.
+//!
+//! This file only wires: state and rules are in `registry`, `identity` and `twin`, which know
+//! neither sockets nor clocks; `exchange` leads a request through everything in between.
 
-fn main() {}
+mod auth;
+mod authentication;
+mod chunks;
+mod control;
+mod control_devices;
+mod dates;
+mod errors;
+mod etag;
+mod exchange;
+mod faults;
+mod glob;
+mod hand_edit;
+mod hierarchy;
+mod hub;
+mod identity;
+mod journal;
+mod operation;
+mod options;
+mod registry;
+mod reply;
+mod router;
+mod server;
+mod service;
+mod throttle;
+mod tls;
+mod twin;
+mod views;
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use clap::Parser;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_rustls::TlsAcceptor;
+use tracing::warn;
+use tracing_subscriber::EnvFilter;
+
+use crate::auth::{Audience, Policies};
+use crate::hub::Hub;
+use crate::journal::Journal;
+use crate::options::Options;
+use crate::throttle::Throttle;
+
+/// The line that says where everything is.
+#[derive(Serialize)]
+struct Ready {
+    listen: String,
+    control: String,
+    hub: String,
+    connection_string: String,
+    ca_file: String,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow!("another TLS provider is installed already"))?;
+    let runtime = tokio::runtime::Runtime::new().context("failed to start the runtime")?;
+    let result = runtime.block_on(run(options));
+    // Requests that wait in a delay are not worth waiting for.
+    runtime.shutdown_background();
+    result
+}
+
+async fn run(mut options: Options) -> Result<()> {
+    if options.query_lag_ms > 0 {
+        warn!("no query is served yet, so --query-lag-ms has nothing to delay");
+    }
+    let mut terminated = signal(SignalKind::terminate()).context("failed to watch SIGTERM")?;
+    let tls = tls::identity(&options.tls_dir, options.hub.name())?;
+    let listener = bind(options.listen).await?;
+    let control = bind(options.control).await?;
+    let (listen, control_at) = (listener.local_addr()?, control.local_addr()?);
+
+    let host = options.hub.host(listen.port());
+    let mut policies = Policies::default();
+    let named = options.take_policies();
+    let first = named.first().context("there is always a policy")?;
+    let connection_string = format!(
+        "HostName={host};SharedAccessKeyName={};SharedAccessKey={}",
+        first.name, first.key
+    );
+    for policy in &named {
+        policies.set(&policy.name, policy.policy.clone());
+    }
+    let hub = Arc::new(Hub::new(
+        policies,
+        Audience::of(options.hub.name()),
+        Throttle::new(options.tier, options.units),
+        Journal::new(options.journal_limit),
+        Duration::from_millis(options.latency_ms),
+    ));
+
+    announce(&Ready {
+        listen: listen.to_string(),
+        control: control_at.to_string(),
+        hub: host,
+        connection_string,
+        ca_file: tls.ca_file.display().to_string(),
+    })?;
+    tokio::select! {
+        never = server::serve(Arc::clone(&hub), listener, TlsAcceptor::from(tls.config)) => match never {},
+        never = control::serve(hub, control) => match never {},
+        _ = terminated.recv() => Ok(()),
+        result = tokio::signal::ctrl_c() => result.context("failed to watch SIGINT"),
+    }
+}
+
+async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("failed to listen on {address}"))
+}
+
+fn announce(ready: &Ready) -> Result<()> {
+    let line = serde_json::to_string(ready)?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .context("failed to print the ready line")
+}

@@ -1,0 +1,377 @@
+//! How a device proves itself: symmetric keys, X.509 thumbprints, and who makes them up.
+//!
+//! A caller that says nothing about keys gets new ones, on an update too, which locks the device
+//! out. That is what the real service does and what a client must be tested against.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::errors::ServiceError;
+
+/// Sizes of a symmetric key, in bytes after base64.
+const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
+
+/// Two keys the hub made up, ready in case they are needed.
+#[derive(Clone)]
+pub(crate) struct FreshKeys {
+    pub(crate) primary: String,
+    pub(crate) secondary: String,
+}
+
+impl fmt::Debug for FreshKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FreshKeys(..)")
+    }
+}
+
+/// The kinds of proof the service knows for devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum AuthenticationType {
+    /// Symmetric keys.
+    Sas,
+    /// Self-signed X.509, by thumbprint.
+    SelfSigned,
+    /// X.509 from a registered authority.
+    CertificateAuthority,
+}
+
+/// `authentication` as a caller sends it.
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AuthenticationDraft {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    symmetric_key: Option<KeyPair>,
+    x509_thumbprint: Option<Thumbprints>,
+}
+
+impl fmt::Debug for AuthenticationDraft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthenticationDraft")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The two symmetric keys, as base64 text that is echoed byte for byte.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct KeyPair {
+    pub(crate) primary_key: Option<String>,
+    pub(crate) secondary_key: Option<String>,
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyPair(..)")
+    }
+}
+
+/// The two certificate thumbprints, case kept as given.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Thumbprints {
+    pub(crate) primary_thumbprint: Option<String>,
+    pub(crate) secondary_thumbprint: Option<String>,
+}
+
+/// A stored `authentication`; its serialized form is the wire form.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Authentication {
+    pub(crate) symmetric_key: KeyPair,
+    pub(crate) x509_thumbprint: Thumbprints,
+    #[serde(rename = "type")]
+    pub(crate) kind: AuthenticationType,
+}
+
+impl fmt::Debug for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authentication")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Authentication {
+    /// A draft that means exactly this.
+    pub(crate) fn as_draft(&self) -> AuthenticationDraft {
+        let kind = match self.kind {
+            AuthenticationType::Sas => "sas",
+            AuthenticationType::SelfSigned => "selfSigned",
+            AuthenticationType::CertificateAuthority => "certificateAuthority",
+        };
+        AuthenticationDraft {
+            kind: Some(kind.to_owned()),
+            symmetric_key: Some(self.symmetric_key.clone()),
+            x509_thumbprint: Some(self.x509_thumbprint.clone()),
+        }
+    }
+}
+
+/// A checked wish for `authentication`: both keys or none, all of them well-formed.
+#[derive(Clone)]
+pub(crate) struct AuthenticationEdit {
+    kind: AuthenticationType,
+    keys: Option<KeyPair>,
+    thumbprints: Thumbprints,
+}
+
+impl fmt::Debug for AuthenticationEdit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthenticationEdit")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AuthenticationEdit {
+    /// Applies the rules; no draft at all means symmetric keys of the hub's making.
+    pub(crate) fn check(draft: Option<AuthenticationDraft>) -> Result<Self, ServiceError> {
+        let draft = draft.unwrap_or_default();
+        let keys = check_keys(draft.symmetric_key.unwrap_or_default())?;
+        let thumbprints = check_thumbprints(draft.x509_thumbprint.unwrap_or_default())?;
+        let kind = match draft.kind.as_deref() {
+            Some("sas") => AuthenticationType::Sas,
+            Some("selfSigned") => AuthenticationType::SelfSigned,
+            Some("certificateAuthority") => AuthenticationType::CertificateAuthority,
+            Some("none") => return Err(ServiceError::invalid("DeviceAuthenticationTypeIsMissing")),
+            Some(_) => {
+                return Err(ServiceError::invalid(
+                    "The authentication type is not known.",
+                ));
+            }
+            None if keys.is_none() && thumbprints != Thumbprints::default() => {
+                AuthenticationType::SelfSigned
+            }
+            None => AuthenticationType::Sas,
+        };
+        Ok(Self {
+            kind,
+            keys,
+            thumbprints,
+        })
+    }
+
+    /// What gets stored. Only `sas` needs keys: it takes `fresh` ones when the caller sent none;
+    /// the other types keep whatever the device had before.
+    pub(crate) fn resolve(
+        self,
+        before: Option<&Authentication>,
+        fresh: FreshKeys,
+    ) -> Authentication {
+        let symmetric_key = match (self.keys, self.kind) {
+            (Some(keys), _) => keys,
+            (None, AuthenticationType::Sas) => KeyPair {
+                primary_key: Some(fresh.primary),
+                secondary_key: Some(fresh.secondary),
+            },
+            (None, _) => before
+                .map(|before| before.symmetric_key.clone())
+                .unwrap_or_default(),
+        };
+        Authentication {
+            symmetric_key,
+            x509_thumbprint: self.thumbprints,
+            kind: self.kind,
+        }
+    }
+}
+
+/// Empty text counts as missing: the Node SDK creates devices that way.
+fn present(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+fn check_keys(pair: KeyPair) -> Result<Option<KeyPair>, ServiceError> {
+    match (present(pair.primary_key), present(pair.secondary_key)) {
+        (None, None) => Ok(None),
+        (Some(primary), Some(secondary)) => {
+            check_key(&primary)?;
+            check_key(&secondary)?;
+            Ok(Some(KeyPair {
+                primary_key: Some(primary),
+                secondary_key: Some(secondary),
+            }))
+        }
+        _ => Err(ServiceError::invalid(
+            "Either no keys or both keys can be set",
+        )),
+    }
+}
+
+fn check_key(text: &str) -> Result<(), ServiceError> {
+    let Ok(bytes) = STANDARD.decode(text) else {
+        return Err(ServiceError::invalid(
+            "The device key is not a valid base64 string",
+        ));
+    };
+    if KEY_BYTES.contains(&bytes.len()) {
+        Ok(())
+    } else {
+        Err(ServiceError::invalid("Invalid device key length"))
+    }
+}
+
+fn check_thumbprints(pair: Thumbprints) -> Result<Thumbprints, ServiceError> {
+    let checked = Thumbprints {
+        primary_thumbprint: present(pair.primary_thumbprint),
+        secondary_thumbprint: present(pair.secondary_thumbprint),
+    };
+    let sound = |text: &String| {
+        matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    if [&checked.primary_thumbprint, &checked.secondary_thumbprint]
+        .into_iter()
+        .flatten()
+        .all(sound)
+    {
+        Ok(checked)
+    } else {
+        Err(ServiceError::invalid("StringIsNotThumbprint"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn key(bytes: usize) -> String {
+        STANDARD.encode(vec![7; bytes])
+    }
+
+    fn fresh() -> FreshKeys {
+        FreshKeys {
+            primary: key(32),
+            secondary: STANDARD.encode([8; 32]),
+        }
+    }
+
+    fn check(draft: Value) -> Result<AuthenticationEdit, ServiceError> {
+        AuthenticationEdit::check(Some(serde_json::from_value(draft).unwrap()))
+    }
+
+    fn keys(primary: &str, secondary: &str) -> Value {
+        json!({"symmetricKey": {"primaryKey": primary, "secondaryKey": secondary}})
+    }
+
+    fn resolved(draft: Value) -> Authentication {
+        check(draft).unwrap().resolve(None, fresh())
+    }
+
+    #[track_caller]
+    fn refused(draft: Value, text: &str) {
+        let error = check(draft).unwrap_err();
+        assert_eq!((error.status.as_u16(), error.text.as_str()), (400, text));
+    }
+
+    #[test]
+    fn no_authentication_means_sas_with_fresh_keys() {
+        let stored = AuthenticationEdit::check(None)
+            .unwrap()
+            .resolve(None, fresh());
+        assert_eq!(stored.kind, AuthenticationType::Sas);
+        assert_eq!(stored.symmetric_key.primary_key, Some(key(32)));
+    }
+
+    #[test]
+    fn empty_keys_mean_fresh_ones() {
+        assert_eq!(
+            resolved(keys("", "")).symmetric_key.primary_key,
+            Some(key(32))
+        );
+    }
+
+    #[test]
+    fn an_update_without_keys_gets_fresh_ones_even_if_the_device_had_some() {
+        let before = resolved(keys(&key(48), &key(48)));
+        let after = check(json!({"type": "sas"}))
+            .unwrap()
+            .resolve(Some(&before), fresh());
+        assert_eq!(after.symmetric_key.primary_key, Some(key(32)));
+    }
+
+    #[test]
+    fn given_keys_are_kept_byte_for_byte() {
+        let stored = resolved(keys(&key(16), &key(64)));
+        assert_eq!(stored.symmetric_key.primary_key, Some(key(16)));
+        assert_eq!(stored.symmetric_key.secondary_key, Some(key(64)));
+    }
+
+    #[test]
+    fn keys_must_be_base64_of_16_to_64_bytes() {
+        refused(keys(&key(15), &key(32)), "Invalid device key length");
+        refused(keys(&key(32), &key(65)), "Invalid device key length");
+        refused(
+            keys("not base64!", &key(32)),
+            "The device key is not a valid base64 string",
+        );
+    }
+
+    #[test]
+    fn one_key_alone_is_refused() {
+        refused(keys(&key(32), ""), "Either no keys or both keys can be set");
+        let alone = json!({"symmetricKey": {"secondaryKey": key(32)}});
+        refused(alone, "Either no keys or both keys can be set");
+    }
+
+    #[test]
+    fn thumbprints_are_40_or_64_hex_digits_and_keep_their_case() {
+        let stored = resolved(json!({"x509Thumbprint": {"primaryThumbprint": "aB".repeat(20)}}));
+        assert_eq!(stored.kind, AuthenticationType::SelfSigned);
+        assert_eq!(
+            stored.x509_thumbprint.primary_thumbprint,
+            Some("aB".repeat(20))
+        );
+        assert_eq!(stored.symmetric_key, KeyPair::default());
+        for bad in ["aB".repeat(19), "xy".repeat(20), "aB:".repeat(20)] {
+            refused(
+                json!({"x509Thumbprint": {"primaryThumbprint": bad}}),
+                "StringIsNotThumbprint",
+            );
+        }
+    }
+
+    #[test]
+    fn switching_to_self_signed_without_keys_keeps_the_old_ones() {
+        let before = resolved(keys(&key(48), &key(48)));
+        let after = check(json!({"type": "selfSigned"}))
+            .unwrap()
+            .resolve(Some(&before), fresh());
+        assert_eq!(after.symmetric_key, before.symmetric_key);
+    }
+
+    #[test]
+    fn the_type_none_is_refused_for_devices() {
+        refused(json!({"type": "none"}), "DeviceAuthenticationTypeIsMissing");
+        refused(
+            json!({"type": "password"}),
+            "The authentication type is not known.",
+        );
+    }
+
+    #[test]
+    fn debug_output_never_shows_a_key() {
+        let stored = resolved(keys(&key(16), &key(64)));
+        let shown = format!("{stored:?} {:?} {:?}", stored.as_draft(), fresh());
+        assert!(
+            !shown.contains(&key(16)) && !shown.contains(&key(32)),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn the_wire_form_has_the_order_of_the_service() {
+        let text =
+            serde_json::to_string(&resolved(json!({"type": "certificateAuthority"}))).unwrap();
+        assert_eq!(
+            text,
+            r#"{"symmetricKey":{"primaryKey":null,"secondaryKey":null},"x509Thumbprint":{"primaryThumbprint":null,"secondaryThumbprint":null},"type":"certificateAuthority"}"#
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! One request from arrival to answer: journal, faults, admission, waiting, effect, reply.
+//!
+//! This runs as a task of its own, apart from the connection. A client that gives up while its
+//! request waits in a queue does not stop it: the real service takes effect late as well, and that
+//! is exactly what a client of it must survive.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Response, header};
+use http_body_util::Full;
+use tokio::sync::oneshot;
+use tracing::debug;
+
+use crate::errors::ServiceError;
+use crate::etag::Precondition;
+use crate::faults::{Delivery, Fault, Subject};
+use crate::hub::Hub;
+use crate::journal::Entry;
+use crate::reply::{Outcome, render};
+use crate::router::{self, Route, api_version};
+use crate::service::{self, Call};
+use crate::throttle::Verdict;
+
+/// A request that has been read to its end.
+pub(crate) struct Arrived {
+    pub(crate) head: Parts,
+    /// `None` if it was longer than the service takes.
+    pub(crate) body: Option<Bytes>,
+}
+
+/// Sees a request through. The answer goes to `reply`; dropping that cuts the connection.
+pub(crate) async fn run(
+    hub: Arc<Hub>,
+    arrived: Arrived,
+    reply: oneshot::Sender<Response<Full<Bytes>>>,
+) {
+    let precondition = Precondition::from_headers(&arrived.head.headers);
+    let route = router::route(&arrived.head.method, arrived.head.uri.path(), &precondition);
+    let seq = hub.journal.open(entry(&hub, &arrived.head, &route));
+    let fault = decide(&hub, &arrived.head, &route);
+    if let Some(fault) = &fault {
+        hub.journal
+            .amend(seq, |entry| entry.fault = Some(fault.name.as_str().into()));
+    }
+    let fault = fault.as_ref();
+
+    tokio::time::sleep(hub.latency / 2 + millis(fault.map_or(0, |fault| fault.delay_ms))).await;
+    let mut outcome = if fault.is_some_and(Fault::prevents_effect) {
+        Outcome::from(ServiceError::injected(
+            http::StatusCode::SERVICE_UNAVAILABLE,
+            None,
+        ))
+    } else {
+        take_effect(&hub, seq, &arrived, &route, &precondition).await
+    };
+    if let Some(answer) = fault.and_then(|fault| fault.answer.as_ref()) {
+        outcome = Outcome::from(ServiceError::injected(
+            answer.status,
+            answer.error.as_deref(),
+        ));
+        outcome.retry_after.clone_from(&answer.retry_after);
+    }
+    tokio::time::sleep(hub.latency / 2 + millis(fault.map_or(0, |fault| fault.delay_after_ms)))
+        .await;
+
+    if fault.is_some_and(|fault| fault.reply == Delivery::Drop) {
+        return hub.journal.amend(seq, Entry::drop_reply);
+    }
+    let now = hub.clock.tick();
+    let response = render(&outcome, arrived.head.version, now);
+    let status = response.status().as_u16();
+    // Noted before it is sent: whoever has seen the answer finds it in the journal.
+    hub.journal.amend(seq, |entry| entry.reply(status, now));
+    if reply.send(response).is_err() {
+        hub.journal.amend(seq, Entry::drop_reply);
+    }
+}
+
+fn entry(hub: &Hub, head: &Parts, route: &Route) -> Entry {
+    let now = hub.clock.tick();
+    let if_match = head.headers.get(header::IF_MATCH);
+    Entry {
+        query: head.uri.query().unwrap_or_default().into(),
+        device: route.device.as_deref().map(Into::into),
+        if_match: if_match.map(|value| String::from_utf8_lossy(value.as_bytes()).into()),
+        ..Entry::arrived(head.method.as_str(), &route.path(), route.operation, now)
+    }
+}
+
+fn decide(hub: &Hub, head: &Parts, route: &Route) -> Option<Fault> {
+    let path = route.path();
+    let subject = Subject {
+        method: head.method.as_str(),
+        path: &path,
+        operation: route.operation,
+        device: route.device.as_deref(),
+    };
+    hub.faults().decide(&subject)
+}
+
+/// Admission, the queue of the throttle, and the operation itself.
+async fn take_effect(
+    hub: &Hub,
+    seq: u64,
+    arrived: &Arrived,
+    route: &Route,
+    precondition: &Precondition,
+) -> Outcome {
+    let admitted = match admit(hub, arrived, route) {
+        Ok(admitted) => admitted,
+        Err(error) => return Outcome::from(error),
+    };
+    tokio::time::sleep(admitted.wait).await;
+    let call = Call {
+        route,
+        query: arrived.head.uri.query().unwrap_or_default(),
+        api_version: &admitted.api_version,
+        precondition,
+        body: admitted.body,
+    };
+    let performed = service::perform(hub, call);
+    if let Some((trace, now)) = performed.effect {
+        hub.journal
+            .amend(seq, |entry| entry.take_effect(trace, now));
+    }
+    Outcome::from(performed.answer)
+}
+
+struct Admitted<'a> {
+    api_version: String,
+    wait: Duration,
+    body: &'a [u8],
+}
+
+fn admit<'a>(hub: &Hub, arrived: &'a Arrived, route: &Route) -> Result<Admitted<'a>, ServiceError> {
+    authorize(hub, &arrived.head, route)?;
+    let api_version = api_version(arrived.head.uri.query().unwrap_or_default())?;
+    if let Some(refusal) = &route.refusal {
+        return Err(refusal.clone());
+    }
+    let body = arrived
+        .body
+        .as_ref()
+        .ok_or_else(ServiceError::body_too_large)?;
+    let Some(meter) = route.operation.meter() else {
+        return Ok(Admitted {
+            api_version,
+            wait: Duration::ZERO,
+            body,
+        });
+    };
+    let (mut throttle, now) = hub.throttle();
+    match throttle.take(meter, 1, now) {
+        Verdict::After(wait) => Ok(Admitted {
+            api_version,
+            wait,
+            body,
+        }),
+        Verdict::Refused => Err(ServiceError::throttled()),
+    }
+}
+
+fn authorize(hub: &Hub, head: &Parts, route: &Route) -> Result<(), ServiceError> {
+    let header = head
+        .headers
+        .get(header::AUTHORIZATION)
+        .map(HeaderValue::to_str);
+    let header = header.and_then(Result::ok);
+    let now = hub.clock.tick().unix_seconds();
+    let policies = hub.policies.read().unwrap_or_else(PoisonError::into_inner);
+    policies
+        .authorize(
+            header,
+            &hub.audience,
+            &route.segments,
+            route.operation.permission(),
+            now,
+        )
+        .map_err(|refusal| {
+            debug!(?refusal, operation = ?route.operation, "token refused");
+            ServiceError::unauthorized()
+        })
+}
+
+const fn millis(count: u64) -> Duration {
+    Duration::from_millis(count)
+}

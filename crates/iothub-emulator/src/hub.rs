@@ -1,0 +1,121 @@
+//! Everything the connections of one hub share, and the only place with clock and dice.
+//!
+//! Each part has its own short lock, never held across an await: state first of all, whose lock
+//! also orders the effects, so that their times in the journal tell which came first.
+
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::auth::{Audience, Policies};
+use crate::authentication::FreshKeys;
+use crate::dates::{Clock, Ticks};
+use crate::faults::FaultProgram;
+use crate::journal::Journal;
+use crate::registry::{Fresh, Registry};
+use crate::throttle::Throttle;
+
+/// Size of the keys the hub makes.
+const KEY_BYTES: usize = 32;
+
+/// One emulated hub.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    registry: Mutex<Registry>,
+    pub(crate) policies: RwLock<Policies>,
+    pub(crate) audience: Audience,
+    throttle: Mutex<Throttle>,
+    faults: Mutex<FaultProgram>,
+    pub(crate) journal: Journal,
+    pub(crate) clock: Clock,
+    /// Time added to every request, half of it on the way in.
+    pub(crate) latency: Duration,
+    started: Instant,
+    dice: SystemRandom,
+}
+
+impl Hub {
+    /// An empty hub.
+    pub(crate) fn new(
+        policies: Policies,
+        audience: Audience,
+        throttle: Throttle,
+        journal: Journal,
+        latency: Duration,
+    ) -> Self {
+        Self {
+            registry: Mutex::default(),
+            policies: RwLock::new(policies),
+            audience,
+            throttle: Mutex::new(throttle),
+            faults: Mutex::default(),
+            journal,
+            clock: Clock::default(),
+            latency,
+            started: Instant::now(),
+            dice: SystemRandom::new(),
+        }
+    }
+
+    /// Works on the state, at one moment that no other work shares.
+    pub(crate) fn with_registry<T>(&self, work: impl FnOnce(&mut Registry, Ticks) -> T) -> T {
+        let mut registry = locked(&self.registry);
+        // The time is taken with the lock held: later effects have later times.
+        let now = self.clock.tick();
+        work(&mut registry, now)
+    }
+
+    /// The rules for things that go wrong.
+    pub(crate) fn faults(&self) -> MutexGuard<'_, FaultProgram> {
+        locked(&self.faults)
+    }
+
+    /// The limits, with the time to ask them about.
+    pub(crate) fn throttle(&self) -> (MutexGuard<'_, Throttle>, Duration) {
+        let throttle = locked(&self.throttle);
+        let now = self.started.elapsed();
+        (throttle, now)
+    }
+
+    /// What a write may need from outside; its time is set once the state is locked.
+    pub(crate) fn fresh(&self) -> Fresh {
+        let etag_seed = u32::from_be_bytes(self.random());
+        let keys = FreshKeys {
+            primary: self.new_key(),
+            secondary: self.new_key(),
+        };
+        Fresh {
+            now: Ticks::NEVER,
+            etag_seed,
+            keys,
+        }
+    }
+
+    fn new_key(&self) -> String {
+        STANDARD.encode(self.random::<KEY_BYTES>())
+    }
+
+    fn random<const N: usize>(&self) -> [u8; N] {
+        random(&self.dice)
+    }
+}
+
+/// A key as the hub makes them: 32 random bytes in base64.
+pub(crate) fn new_key() -> String {
+    STANDARD.encode(random::<KEY_BYTES>(&SystemRandom::new()))
+}
+
+fn random<const N: usize>(dice: &SystemRandom) -> [u8; N] {
+    let mut bytes = [0; N];
+    dice.fill(&mut bytes)
+        .expect("the system's random numbers do not run out once it has booted");
+    bytes
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every change under these locks is whole or not at all, so a panic elsewhere spoils nothing.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

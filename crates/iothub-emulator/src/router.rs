@@ -1,0 +1,242 @@
+//! From method and path to an operation on a device, and the refusals that need no state.
+//!
+//! Paths are split first and decoded afterwards, once, so that an encoded slash cannot make a
+//! segment and an id such as `%25` means what it says.
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+use crate::errors::ServiceError;
+use crate::etag::Precondition;
+use crate::identity::check_id;
+use crate::operation::Operation;
+
+/// The api-versions seen to work on the real service.
+const API_VERSIONS: [&str; 6] = [
+    "2018-06-30",
+    "2020-03-13",
+    "2020-05-31-preview",
+    "2020-09-30",
+    "2021-04-12",
+    "2024-03-31",
+];
+/// Most identities in one list, and how many come if the caller asks for none or for too many.
+const MAX_LIST: usize = 1_000;
+
+/// What a request asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    pub(crate) operation: Operation,
+    /// The decoded path segments.
+    pub(crate) segments: Vec<String>,
+    /// The device id in the path, if the operation has one.
+    pub(crate) device: Option<String>,
+    /// Why the request is refused, whoever sends it.
+    pub(crate) refusal: Option<ServiceError>,
+}
+
+impl Route {
+    /// The whole path in decoded form.
+    pub(crate) fn path(&self) -> String {
+        format!("/{}", self.segments.join("/"))
+    }
+}
+
+/// Finds the operation behind a request.
+pub(crate) fn route(method: &Method, raw_path: &str, precondition: &Precondition) -> Route {
+    let decode = |segment| percent_decode_str(segment).decode_utf8();
+    let raw = || raw_path.trim_start_matches('/').split('/');
+    let sound = raw().all(|segment| decode(segment).is_ok());
+    let segments: Vec<String> = raw()
+        .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
+        .collect();
+    let names: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let found = match names.as_slice() {
+        ["devices"] => on_registry(method).map(|operation| (operation, None)),
+        ["devices", id] => {
+            on_identity(method, precondition).map(|operation| (operation, Some(*id)))
+        }
+        ["twins", id] => on_twin(method).map(|operation| (operation, Some(*id))),
+        _ => Err(ServiceError::no_such_resource()),
+    };
+    let (operation, device, refusal) = match found {
+        _ if !sound => {
+            let error = ServiceError::invalid("The path is not valid UTF-8 after decoding.");
+            (Operation::Other, None, Some(error))
+        }
+        Ok((operation, id)) => (
+            operation,
+            id.map(str::to_owned),
+            id.and_then(|id| check_id(id).err()),
+        ),
+        Err(error) => (Operation::Other, None, Some(error)),
+    };
+    Route {
+        operation,
+        segments,
+        device,
+        refusal,
+    }
+}
+
+fn on_registry(method: &Method) -> Result<Operation, ServiceError> {
+    match *method {
+        Method::GET => Ok(Operation::List),
+        _ => Err(ServiceError::method_not_allowed(method)),
+    }
+}
+
+fn on_identity(method: &Method, precondition: &Precondition) -> Result<Operation, ServiceError> {
+    match *method {
+        Method::GET => Ok(Operation::Read),
+        Method::PUT if *precondition == Precondition::Absent => Ok(Operation::Create),
+        Method::PUT => Ok(Operation::Update),
+        Method::DELETE => Ok(Operation::Delete),
+        _ => Err(ServiceError::method_not_allowed(method)),
+    }
+}
+
+fn on_twin(method: &Method) -> Result<Operation, ServiceError> {
+    match *method {
+        Method::GET => Ok(Operation::TwinRead),
+        Method::PATCH => Ok(Operation::TwinPatch),
+        Method::PUT => Ok(Operation::TwinReplace),
+        _ => Err(ServiceError::method_not_allowed(method)),
+    }
+}
+
+/// The value of a query parameter, decoded; the first one counts.
+pub(crate) fn parameter(query: &str, name: &str) -> Option<String> {
+    let value = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
+    Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
+}
+
+/// The api-version of a request, which is required on each.
+pub(crate) fn api_version(query: &str) -> Result<String, ServiceError> {
+    let Some(version) = parameter(query, "api-version") else {
+        return Err(ServiceError::protocol_version(
+            "The api-version is missing.",
+        ));
+    };
+    if API_VERSIONS.contains(&version.as_str()) {
+        return Ok(version);
+    }
+    Err(ServiceError::protocol_version(
+        "The api-version is not supported.",
+    ))
+}
+
+/// How many identities a list may hold.
+pub(crate) fn list_limit(query: &str) -> usize {
+    let asked = parameter(query, "top").and_then(|top| top.parse().ok());
+    asked
+        .filter(|top| (1..=MAX_LIST).contains(top))
+        .unwrap_or(MAX_LIST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routed(method: &str, path: &str) -> Route {
+        route(&method.parse().unwrap(), path, &Precondition::Absent)
+    }
+
+    #[track_caller]
+    fn goes_to(method: &str, path: &str, operation: Operation, device: Option<&str>) {
+        let route = routed(method, path);
+        assert_eq!(
+            (route.operation, route.device.as_deref()),
+            (operation, device)
+        );
+        assert_eq!(route.refusal, None);
+    }
+
+    #[track_caller]
+    fn refused(method: &str, path: &str, status: u16) {
+        assert_eq!(
+            routed(method, path).refusal.unwrap().status,
+            status,
+            "{method} {path}"
+        );
+    }
+
+    #[test]
+    fn every_operation_has_its_method_and_path() {
+        goes_to("GET", "/devices", Operation::List, None);
+        goes_to("GET", "/devices/d1", Operation::Read, Some("d1"));
+        goes_to("PUT", "/devices/d1", Operation::Create, Some("d1"));
+        goes_to("DELETE", "/devices/d1", Operation::Delete, Some("d1"));
+        goes_to("GET", "/twins/d1", Operation::TwinRead, Some("d1"));
+        goes_to("PATCH", "/twins/d1", Operation::TwinPatch, Some("d1"));
+        goes_to("PUT", "/twins/d1", Operation::TwinReplace, Some("d1"));
+    }
+
+    #[test]
+    fn a_put_with_a_precondition_is_an_update() {
+        let route = route(&Method::PUT, "/devices/d1", &Precondition::Any);
+        assert_eq!(route.operation, Operation::Update);
+    }
+
+    #[test]
+    fn ids_are_decoded_once_and_after_splitting() {
+        goes_to("GET", "/devices/%25_%23%2A", Operation::Read, Some("%_#*"));
+        goes_to("GET", "/devices/%2525", Operation::Read, Some("%25"));
+        goes_to("GET", "/devices/!'()*", Operation::Read, Some("!'()*"));
+        goes_to("GET", "/devices/a+b", Operation::Read, Some("a+b"));
+        assert_eq!(routed("GET", "/devices/a%3Ab").path(), "/devices/a:b");
+    }
+
+    #[test]
+    fn ids_the_service_refuses_get_400() {
+        for path in [
+            "/devices/",
+            "/devices/a%2Fb",
+            "/devices/%20",
+            "/twins/%2E%2E",
+            "/devices/%ff",
+            "/twins/%C3%A4",
+        ] {
+            refused("GET", path, 400);
+        }
+    }
+
+    #[test]
+    fn unknown_paths_get_404_and_wrong_methods_405() {
+        refused("GET", "/", 404);
+        refused("GET", "/devices/d1/nothing/here", 404);
+        refused("POST", "/devices/d1", 405);
+        refused("DELETE", "/twins/d1", 405);
+        refused("DELETE", "/devices", 405);
+    }
+
+    #[test]
+    fn the_api_version_is_required_and_must_be_known() {
+        assert_eq!(
+            api_version("top=1&api-version=2021-04-12"),
+            Ok("2021-04-12".to_owned())
+        );
+        for query in [
+            "",
+            "api-version=",
+            "api-version=2199-01-01",
+            "xapi-version=2021-04-12",
+        ] {
+            let error = api_version(query).unwrap_err();
+            assert_eq!(
+                (error.status.as_u16(), error.name.as_ref()),
+                (400, "InvalidProtocolVersion")
+            );
+        }
+    }
+
+    #[test]
+    fn a_list_has_as_many_as_asked_for_within_the_limit() {
+        assert_eq!(list_limit("top=3&api-version=x"), 3);
+        for query in ["", "top=0", "top=1001", "top=-1", "top=all"] {
+            assert_eq!(list_limit(query), 1_000, "{query}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The twin of one device: tags, desired and reported properties, and how edits change them.
+//!
+//! A twin holds only what is its own; everything it repeats about the device (status, identity
+//! etag, thumbprints) is joined in when it is printed. Edits are worked out on a copy and checked
+//! against the limits before anything is stored, so a refused edit leaves no trace.
+
+mod limits;
+mod metadata;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+pub(crate) use metadata::Metadata;
+
+use crate::dates::Ticks;
+use crate::errors::ServiceError;
+use crate::etag::TwinEtag;
+
+/// A JSON object.
+pub(crate) type Document = Map<String, Value>;
+
+/// The fields of a section that the hub owns; callers send them back and they are ignored.
+const HUB_OWNED: [&str; 2] = ["$metadata", "$version"];
+
+/// The part of a twin that a caller may write: everything else in the body is ignored.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct TwinDraft {
+    tags: Option<Document>,
+    properties: Option<PropertiesDraft>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct PropertiesDraft {
+    desired: Option<Document>,
+}
+
+impl TwinDraft {
+    /// An edit of these two sections.
+    pub(crate) fn new(tags: Option<Document>, desired: Option<Document>) -> Self {
+        Self {
+            tags,
+            properties: Some(PropertiesDraft {
+                desired: desired.map(without_hub_owned),
+            }),
+        }
+    }
+
+    /// Reads a request body.
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, ServiceError> {
+        let draft: Self = serde_json::from_slice(body).map_err(|error| {
+            let place = format!("line {} column {}", error.line(), error.column());
+            ServiceError::invalid(format!("The request body is not a valid twin: {place}."))
+        })?;
+        let desired = draft.properties.and_then(|properties| properties.desired);
+        Ok(Self::new(draft.tags, desired))
+    }
+
+    /// Whether there is nothing to write.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tags.is_none() && self.desired().is_none()
+    }
+
+    fn desired(&self) -> Option<&Document> {
+        self.properties.as_ref()?.desired.as_ref()
+    }
+}
+
+fn without_hub_owned(mut section: Document) -> Document {
+    section.retain(|key, _| !HUB_OWNED.contains(&key.as_str()));
+    section
+}
+
+/// Desired or reported properties.
+#[derive(Debug, Clone)]
+pub(crate) struct Section {
+    pub(crate) values: Document,
+    pub(crate) metadata: Metadata,
+    pub(crate) version: u64,
+}
+
+impl Section {
+    fn untouched(now: Ticks) -> Self {
+        Self {
+            values: Document::new(),
+            metadata: Metadata::untouched(now),
+            version: 1,
+        }
+    }
+}
+
+/// The stored twin.
+#[derive(Debug, Clone)]
+pub(crate) struct Twin {
+    pub(crate) etag: TwinEtag,
+    pub(crate) tags: Document,
+    pub(crate) desired: Section,
+    pub(crate) reported: Section,
+}
+
+impl Twin {
+    /// The twin that comes with a new device.
+    pub(crate) fn new(now: Ticks) -> Self {
+        Self {
+            etag: TwinEtag::FIRST,
+            tags: Document::new(),
+            desired: Section::untouched(now),
+            reported: Section::untouched(now),
+        }
+    }
+
+    /// Merges an edit: objects merge, scalars and arrays replace, `null` removes. Says whether
+    /// anything was written; an edit that names no section writes nothing.
+    pub(crate) fn patch(&mut self, edit: &TwinDraft, now: Ticks) -> Result<bool, ServiceError> {
+        if edit.is_empty() {
+            return Ok(false);
+        }
+        let tags = edit.tags.as_ref().map(|tags| merged(&self.tags, tags));
+        let values = edit
+            .desired()
+            .map(|desired| merged(&self.desired.values, desired));
+        check(tags.as_ref(), values.as_ref())?;
+        if let Some(tags) = tags {
+            self.tags = tags;
+        }
+        if let (Some(values), Some(patch)) = (values, edit.desired()) {
+            self.desired.version += 1;
+            self.desired
+                .metadata
+                .touch(patch, now, self.desired.version);
+            self.desired.values = values;
+        }
+        self.etag = self.etag.next();
+        Ok(true)
+    }
+
+    /// Replaces tags and desired properties; what the edit leaves out is gone.
+    pub(crate) fn replace(&mut self, edit: &TwinDraft, now: Ticks) -> Result<(), ServiceError> {
+        let tags = edit.tags.clone().unwrap_or_default();
+        let values = edit.desired().cloned().unwrap_or_default();
+        check(Some(&tags), Some(&values))?;
+        self.tags = tags;
+        self.desired.version += 1;
+        self.desired.metadata = Metadata::untouched(now);
+        self.desired
+            .metadata
+            .touch(&values, now, self.desired.version);
+        self.desired.values = values;
+        self.etag = self.etag.next();
+        Ok(())
+    }
+}
+
+fn check(tags: Option<&Document>, desired: Option<&Document>) -> Result<(), ServiceError> {
+    let tags = tags.map_or(Ok(()), |tags| {
+        limits::check("tags", tags, limits::TAGS_BYTES)
+    });
+    let desired = || {
+        desired.map_or(Ok(()), |it| {
+            limits::check("desired", it, limits::PROPERTIES_BYTES)
+        })
+    };
+    tags.and_then(|()| desired())
+        .map_err(|text| ServiceError::invalid(text).by_twins())
+}
+
+fn merged(target: &Document, patch: &Document) -> Document {
+    let mut result = target.clone();
+    merge(&mut result, patch);
+    result
+}
+
+fn merge(target: &mut Document, patch: &Document) {
+    for (key, value) in patch {
+        match value {
+            Value::Null => {
+                target.remove(key);
+            }
+            Value::Object(inner) => {
+                let slot = target
+                    .entry(key.as_str())
+                    .or_insert_with(|| Value::Object(Document::new()));
+                if !slot.is_object() {
+                    *slot = Value::Object(Document::new());
+                }
+                if let Value::Object(existing) = slot {
+                    merge(existing, inner);
+                }
+            }
+            other => {
+                target.insert(key.clone(), other.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
