@@ -15,8 +15,6 @@ use crate::pacer::{Pacer, PerMinute};
 
 /// Time between two probes with a credential that was refused.
 const PROBE_EVERY: Duration = Duration::from_secs(60);
-/// First wait after a 429 that names no time (Azure's text says ten seconds).
-const THROTTLE_WAIT: Duration = Duration::from_secs(10);
 /// Longest wait that a hub may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// Waits up to this long are spent in the process, longer ones become wake-ups.
@@ -43,13 +41,24 @@ pub(crate) enum Pass {
 }
 
 /// The gate before all hubs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Gate {
+    /// Pause after a 429 that names no time.
+    throttled: Duration,
     pacer: Pacer,
     suspended: Mutex<HashMap<String, Suspension>>,
 }
 
 impl Gate {
+    /// A gate that pauses for `throttled` after a 429 that names no time.
+    pub(crate) fn new(throttled: Duration) -> Self {
+        Self {
+            throttled,
+            pacer: Pacer::default(),
+            suspended: Mutex::default(),
+        }
+    }
+
     /// Asks for one request to the hub of `integration`.
     pub(crate) fn ask(&self, integration: &IntegrationRef, allowed: PerMinute) -> Pass {
         if let Some(wait) = self.suspended_for(integration) {
@@ -94,7 +103,7 @@ impl Gate {
                 self.resume(&integration.id);
             }
             Some(Failure::Throttled { wait }) => {
-                let wait = wait.unwrap_or(THROTTLE_WAIT).min(LONGEST_WAIT);
+                let wait = wait.unwrap_or(self.throttled).min(LONGEST_WAIT);
                 self.pacer.throttled(&integration.hub, allowed, wait);
             }
             Some(Failure::Credentials(reason)) => self.suspend(integration, reason),
@@ -167,7 +176,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_refused_credential_is_probed_once_a_minute() {
-        let gate = Gate::default();
+        let gate = Gate::new(Duration::from_secs(10));
         let refused = Failure::Credentials("401".into());
         gate.learn(&integration(1), None, Some(&refused));
         assert_eq!(gate.ask(&integration(1), None), Pass::Later(PROBE_EVERY));
@@ -178,7 +187,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_new_credential_or_a_success_ends_the_suspension() {
-        let gate = Gate::default();
+        let gate = Gate::new(Duration::from_secs(10));
         gate.learn(
             &integration(1),
             None,

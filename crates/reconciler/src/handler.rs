@@ -122,9 +122,9 @@ where
             hubs,
             mender,
             streams,
+            gate: Gate::new(settings.policy.throttled),
             settings,
             clock: ServerClock::new(),
-            gate: Gate::default(),
             counters: Arc::default(),
         }
     }

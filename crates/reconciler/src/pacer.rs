@@ -2,7 +2,8 @@
 //!
 //! A hub meters its registry operations and answers late, then 429, when they come too fast.
 //! Each hub has an evenly spaced queue (the generic cell rate algorithm): a request learns at
-//! once how long it has to wait. Refusals slow the queue down, successes let it recover.
+//! once how long it has to wait. A refusal pauses the queue and slows it to below the pace that
+//! was refused; successes let it recover.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,8 +13,6 @@ use tokio::time::Instant;
 
 /// Slowest pace after repeated throttling: one request in this time.
 const SLOWEST: Duration = Duration::from_secs(10);
-/// Pace to begin with when a hub without a configured rate throttles.
-const CAUTIOUS: Duration = Duration::from_millis(100);
 /// Refusals that come this soon after one another count once: they are of one burst.
 const ONE_BURST: Duration = Duration::from_secs(1);
 /// Requests that may be sent at once after a quiet time, as a share of a minute's allowance.
@@ -42,6 +41,9 @@ struct Pace {
     /// No request before this time.
     paused_until: Instant,
     last_refusal: Option<Instant>,
+    /// When the last request was due, and the smoothed distance between requests.
+    last_start: Instant,
+    gap: Duration,
 }
 
 impl Pace {
@@ -55,6 +57,8 @@ impl Pace {
             next: now,
             paused_until: now,
             last_refusal: None,
+            last_start: now,
+            gap: floor,
         }
     }
 }
@@ -67,6 +71,8 @@ impl Pacer {
             let early = pace.next.checked_sub(pace.burst).unwrap_or(now);
             let start = now.max(early).max(pace.paused_until);
             pace.next = pace.next.max(start) + pace.interval;
+            pace.gap = (pace.gap * 15 + start.saturating_duration_since(pace.last_start)) / 16;
+            pace.last_start = start;
             start.saturating_duration_since(now)
         })
     }
@@ -80,8 +86,8 @@ impl Pacer {
                 .last_refusal
                 .is_some_and(|last| now.duration_since(last) < ONE_BURST);
             if !same_burst {
-                let (least, most) = (CAUTIOUS.max(pace.floor), SLOWEST.max(pace.floor));
-                pace.interval = (pace.interval * 2).clamp(least, most);
+                let refused_at = pace.interval.max(pace.gap);
+                pace.interval = (refused_at * 4 / 3).clamp(pace.floor, SLOWEST.max(pace.floor));
                 pace.last_refusal = Some(now);
             }
         });
@@ -91,7 +97,7 @@ impl Pacer {
     pub(crate) fn succeeded(&self, hub: &str, allowed: PerMinute) {
         let now = Instant::now();
         self.with(hub, allowed, now, |pace| {
-            pace.interval = (pace.interval * 19 / 20).max(pace.floor);
+            pace.interval = (pace.interval * 99 / 100).max(pace.floor);
             if pace.interval < Duration::from_micros(100) {
                 pace.interval = pace.floor;
             }
@@ -129,7 +135,6 @@ mod tests {
         assert_eq!(pacer.reserve("h", None), Duration::ZERO);
         pacer.throttled("h", None, Duration::from_secs(10));
         assert_eq!(pacer.reserve("h", None), Duration::from_secs(10));
-        assert_eq!(pacer.reserve("h", None), Duration::from_secs(10) + CAUTIOUS);
         assert_eq!(pacer.reserve("other", None), Duration::ZERO);
     }
 
@@ -150,12 +155,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn successes_bring_the_pace_back() {
+    async fn a_refusal_slows_below_the_refused_pace_and_successes_bring_it_back() {
         let pacer = Pacer::default();
+        for _ in 0..200 {
+            pacer.reserve("h", None);
+            tokio::time::advance(Duration::from_millis(10)).await;
+        }
         pacer.throttled("h", None, Duration::ZERO);
-        for _ in 0..400 {
+        pacer.reserve("h", None);
+        let wait = pacer.reserve("h", None).as_millis();
+        assert!(
+            (12..=14).contains(&wait),
+            "a third slower than 10 ms, not {wait}"
+        );
+        for _ in 0..800 {
             pacer.succeeded("h", None);
         }
+        tokio::time::advance(Duration::from_secs(1)).await;
         pacer.reserve("h", None);
         assert_eq!(pacer.reserve("h", None), Duration::ZERO);
     }
