@@ -47,7 +47,7 @@ pub(crate) async fn run(
     }
     let fault = fault.as_ref();
 
-    tokio::time::sleep(hub.latency / 2 + millis(fault.map_or(0, |fault| fault.delay_ms))).await;
+    pause(hub.latency / 2 + millis(fault.map_or(0, |fault| fault.delay_ms))).await;
     let mut outcome = if fault.is_some_and(Fault::prevents_effect) {
         Outcome::from(ServiceError::injected(
             http::StatusCode::SERVICE_UNAVAILABLE,
@@ -63,8 +63,7 @@ pub(crate) async fn run(
         ));
         outcome.retry_after.clone_from(&answer.retry_after);
     }
-    tokio::time::sleep(hub.latency / 2 + millis(fault.map_or(0, |fault| fault.delay_after_ms)))
-        .await;
+    pause(hub.latency / 2 + millis(fault.map_or(0, |fault| fault.delay_after_ms))).await;
 
     if fault.is_some_and(|fault| fault.reply == Delivery::Drop) {
         return hub.journal.amend(seq, Entry::drop_reply);
@@ -113,7 +112,7 @@ async fn take_effect(
         Ok(admitted) => admitted,
         Err(error) => return Outcome::from(error),
     };
-    tokio::time::sleep(admitted.wait).await;
+    pause(admitted.wait).await;
     let call = Call {
         route,
         query: arrived.head.uri.query().unwrap_or_default(),
@@ -183,6 +182,14 @@ fn authorize(hub: &Hub, head: &Parts, route: &Route) -> Result<(), ServiceError>
             debug!(?refusal, operation = ?route.operation, "token refused");
             ServiceError::unauthorized()
         })
+}
+
+/// Waits, unless there is nothing to wait for: the timer's step is a millisecond, longer than most
+/// requests take.
+async fn pause(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
 }
 
 const fn millis(count: u64) -> Duration {

@@ -1,0 +1,8 @@
+//! The real binary, driven over TLS and over its control port as a client and a judge would.
+
+mod control;
+mod faults;
+mod harness;
+mod robustness;
+mod service;
+mod throttling;
