@@ -46,6 +46,15 @@ impl TestDir {
         &self.path
     }
 
+    /// Keeps the folder without a word, for those who tell themselves where it is.
+    pub fn keep(mut self) -> PathBuf {
+        self.passed();
+        if let Some(dir) = self.dir.take() {
+            let _ = dir.keep();
+        }
+        self.path.clone()
+    }
+
     /// Says that the test reached its end: the folder goes when this guard is dropped, after the
     /// processes in it.
     pub fn passed(&self) {
@@ -111,6 +120,13 @@ mod tests {
             log_tails(&path),
             format!("--- {}/worker.log\nthe last words\n", path.display())
         );
+        fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn a_kept_folder_stays() {
+        let path = TestDir::new("kept").unwrap().keep();
+        assert!(path.is_dir());
         fs::remove_dir_all(path).unwrap();
     }
 

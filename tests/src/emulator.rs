@@ -72,22 +72,13 @@ pub struct JournalEntry {
 }
 
 impl Emulator {
-    /// Starts an emulator on free ports of 127.0.0.1, its certificates in `dir`; `arguments` come
-    /// last and so prevail (`["--tier", "s1", "--units", "2"]`).
+    /// Starts an emulator of the hub `localhost` on free ports, its certificates in `dir`; with
+    /// `arguments` beside (`["--tier", "s1", "--units", "2"]`).
     pub async fn start(dir: &Path, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(Binary::IothubEmulator.path().await?);
-        command.args([
-            "--listen",
-            "127.0.0.1:0",
-            "--control",
-            "127.0.0.1:0",
-            "--hub",
-            "test-hub",
-        ]);
-        command
-            .arg("--tls-dir")
-            .arg(dir.join("emulator-tls"))
-            .args(arguments);
+        command.args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
+        command.arg("--tls-dir").arg(dir.join("emulator-tls"));
+        command.args(arguments);
         let mut process = Process::start("iothub-emulator", command, dir)?;
         let ready: Ready = process.ready_line(START).await?;
         let control = Control::new(&ready.control)?;
@@ -122,19 +113,35 @@ impl Emulator {
         &self.ready.ca_file
     }
 
-    /// Every request so far, oldest first.
+    /// Its control port, for what has no method here (`/devices?keys=true`, `/journal?since=N`).
+    #[must_use]
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Every request so far that the emulator remembers, oldest first.
     pub async fn journal(&self) -> Result<Vec<JournalEntry>> {
-        let text = self.control.text("/journal").await?;
+        self.journal_since(0).await
+    }
+
+    /// The requests that arrived after the one with this `seq`.
+    pub async fn journal_since(&self, seq: u64) -> Result<Vec<JournalEntry>> {
+        let text = self.control.text(&format!("/journal?since={seq}")).await?;
         let entry = |line| serde_json::from_str(line).with_context(|| format!("journal: {line}"));
         text.lines().map(entry).collect()
     }
 
-    /// Every identity in the registry, whole.
+    /// Every identity in the registry with its twin, in the order of ids, without keys.
     pub async fn devices(&self) -> Result<Vec<Value>> {
         self.control.get("/devices").await
     }
 
-    /// Makes or replaces an identity by hand, past all checks that guard the hub.
+    /// Like [`Emulator::devices`], keys included: to tell whether the right ones were delivered.
+    pub async fn devices_with_keys(&self) -> Result<Vec<Value>> {
+        self.control.get("/devices?keys=true").await
+    }
+
+    /// Makes or changes an identity by hand, behind the back of whoever uses the hub.
     pub async fn put_device(&self, id: &str, identity: &Value) -> Result<Value> {
         self.control.put(&device_path(id), identity).await
     }
