@@ -1,11 +1,11 @@
 //! Where our own binaries are.
 //!
 //! `MENDER_IOTHUB_BIN_DIR` names a folder of built ones (a release build, say). Without it cargo is
-//! asked, once in a process, so that a test never runs against yesterday's worker; and cargo itself
-//! says where it put them, so that no target folder has to be guessed.
+//! asked, once in a process for each that is needed, so that a test never runs against yesterday's
+//! worker, nor fails for a binary it does not use; and cargo itself says where it put them, so that
+//! no target folder has to be guessed.
 
 use std::{
-    collections::HashMap,
     env, fmt,
     path::{Path, PathBuf},
     process::Stdio,
@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use crate::workspace;
 
-/// Names a folder that holds all three binaries.
+/// Names a folder that holds the binaries.
 pub const BIN_DIR: &str = "MENDER_IOTHUB_BIN_DIR";
 
 /// One of our binaries.
@@ -32,12 +32,6 @@ pub enum Binary {
 }
 
 impl Binary {
-    const ALL: [Self; 3] = [
-        Self::MenderIothub,
-        Self::IothubEmulator,
-        Self::MenderSimulator,
-    ];
-
     fn name(self) -> &'static str {
         match self {
             Self::MenderIothub => "mender-iothub",
@@ -55,73 +49,53 @@ impl Binary {
 
     /// The executable, built first if need be.
     pub async fn path(self) -> Result<PathBuf> {
-        let built = tokio::task::spawn_blocking(built).await??;
-        built
-            .get(self.name())
-            .cloned()
-            .with_context(|| format!("cargo built no {self}"))
+        tokio::task::spawn_blocking(move || self.find_once()).await?
     }
+
+    fn find_once(self) -> Result<PathBuf> {
+        static FOUND: [OnceLock<Result<PathBuf, String>>; 3] = [const { OnceLock::new() }; 3];
+        let find = || match env::var_os(BIN_DIR).filter(|dir| !dir.is_empty()) {
+            Some(dir) => self.in_dir(Path::new(&dir)),
+            None => self.build(),
+        };
+        let found =
+            FOUND[self as usize].get_or_init(|| find().map_err(|error| format!("{error:#}")));
+        found.clone().map_err(|error| anyhow!(error))
+    }
+
+    fn in_dir(self, dir: &Path) -> Result<PathBuf> {
+        let path = dir.join(self.name());
+        if !path.is_file() {
+            bail!("{BIN_DIR} names {}, which holds no {self}", dir.display());
+        }
+        Ok(path)
+    }
+
+    fn build(self) -> Result<PathBuf> {
+        let mut cargo = workspace::cargo();
+        cargo.args(["build", "--package", self.package(), "--bin", self.name()]);
+        cargo
+            .args(["--message-format", "json-render-diagnostics"])
+            .stderr(Stdio::inherit());
+        let output = cargo.output().context("failed to run cargo")?;
+        if !output.status.success() {
+            bail!("failed to build {self}: cargo says above why");
+        }
+        let lines = output.stdout.split(|byte| *byte == b'\n');
+        let mut artifacts = lines.filter_map(|line| serde_json::from_slice::<Artifact>(line).ok());
+        let executable = artifacts.find_map(|artifact| artifact.executable);
+        executable.with_context(|| format!("cargo does not say where it put {self}"))
+    }
+}
+
+/// The part of cargo's messages that says where an executable is; only binaries have one.
+#[derive(Deserialize)]
+struct Artifact {
+    executable: Option<PathBuf>,
 }
 
 impl fmt::Display for Binary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-type Paths = HashMap<String, PathBuf>;
-
-/// All binaries by name; blocks while cargo builds them.
-pub fn built() -> Result<&'static Paths> {
-    static BUILT: OnceLock<Result<Paths, String>> = OnceLock::new();
-    let find = || match env::var_os(BIN_DIR).filter(|dir| !dir.is_empty()) {
-        Some(dir) => in_dir(Path::new(&dir)),
-        None => build(),
-    };
-    let built = BUILT.get_or_init(|| find().map_err(|error| format!("{error:#}")));
-    built.as_ref().map_err(|error| anyhow!("{error}"))
-}
-
-fn in_dir(dir: &Path) -> Result<Paths> {
-    let mut paths = Paths::new();
-    for binary in Binary::ALL {
-        let path = dir.join(binary.name());
-        if !path.is_file() {
-            bail!("{BIN_DIR} names {}, which holds no {binary}", dir.display());
-        }
-        paths.insert(binary.name().to_owned(), path);
-    }
-    Ok(paths)
-}
-
-/// The part of cargo's messages that says where an executable is.
-#[derive(Deserialize)]
-struct Artifact {
-    target: Target,
-    executable: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    name: String,
-}
-
-fn build() -> Result<Paths> {
-    let mut cargo = workspace::cargo();
-    cargo.args(["build", "--message-format", "json-render-diagnostics"]);
-    for binary in Binary::ALL {
-        cargo.args(["--package", binary.package()]);
-    }
-    let output = cargo
-        .stderr(Stdio::inherit())
-        .output()
-        .context("failed to run cargo")?;
-    if !output.status.success() {
-        bail!("failed to build the binaries under test: cargo says above why");
-    }
-    let lines = output.stdout.split(|byte| *byte == b'\n');
-    let artifacts = lines.filter_map(|line| serde_json::from_slice::<Artifact>(line).ok());
-    Ok(artifacts
-        .filter_map(|artifact| Some((artifact.target.name, artifact.executable?)))
-        .collect())
 }
