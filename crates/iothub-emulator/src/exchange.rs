@@ -48,26 +48,20 @@ pub(crate) async fn run(
     let fault = fault.as_ref();
 
     pause(hub.latency / 2 + millis(fault.map_or(0, |fault| fault.delay_ms))).await;
-    let mut outcome = if fault.is_some_and(Fault::prevents_effect) {
-        Outcome::from(ServiceError::injected(
-            http::StatusCode::SERVICE_UNAVAILABLE,
-            None,
-        ))
+    let true_outcome = if fault.is_some_and(Fault::prevents_effect) {
+        None
     } else {
-        take_effect(&hub, seq, &arrived, &route, &precondition).await
+        Some(take_effect(&hub, seq, &arrived, &route, &precondition).await)
     };
-    if let Some(answer) = fault.and_then(|fault| fault.answer.as_ref()) {
-        outcome = Outcome::from(ServiceError::injected(
-            answer.status,
-            answer.error.as_deref(),
-        ));
-        outcome.retry_after.clone_from(&answer.retry_after);
-    }
     pause(hub.latency / 2 + millis(fault.map_or(0, |fault| fault.delay_after_ms))).await;
 
-    if fault.is_some_and(|fault| fault.reply == Delivery::Drop) {
+    let refusal = fault
+        .and_then(|fault| fault.answer.as_ref())
+        .map(Outcome::injected);
+    let dropped = fault.is_some_and(|fault| fault.reply == Delivery::Drop);
+    let Some(outcome) = refusal.or(true_outcome).filter(|_| !dropped) else {
         return hub.journal.amend(seq, Entry::drop_reply);
-    }
+    };
     let now = hub.clock.tick();
     let response = render(&outcome, arrived.head.version, now);
     let status = response.status().as_u16();

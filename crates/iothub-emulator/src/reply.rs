@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::dates::Ticks;
 use crate::errors::ServiceError;
+use crate::faults::FaultAnswer;
 use crate::service::Answer;
 
 const SERVER: HeaderValue = HeaderValue::from_static("Microsoft-HTTPAPI/2.0");
@@ -22,7 +23,18 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
 pub(crate) struct Outcome {
     answer: Result<Answer, ServiceError>,
     /// Only ever set by a fault: the real service sends no `Retry-After`.
-    pub(crate) retry_after: Option<String>,
+    retry_after: Option<String>,
+}
+
+impl Outcome {
+    /// The refusal that a fault rule asks for.
+    pub(crate) fn injected(answer: &FaultAnswer) -> Self {
+        let error = ServiceError::injected(answer.status, answer.error.as_deref());
+        Self {
+            answer: Err(error),
+            retry_after: answer.retry_after.clone(),
+        }
+    }
 }
 
 impl From<Result<Answer, ServiceError>> for Outcome {
@@ -159,8 +171,12 @@ mod tests {
 
     #[test]
     fn a_fault_may_set_retry_after() {
-        let mut outcome = Outcome::from(ServiceError::throttled());
-        outcome.retry_after = Some("soon".to_owned());
+        let answer = FaultAnswer {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            error: None,
+            retry_after: Some("soon".to_owned()),
+        };
+        let outcome = Outcome::injected(&answer);
         assert_eq!(
             header(&render(&outcome, Version::HTTP_11, NOW), "retry-after"),
             Some("soon")

@@ -45,7 +45,10 @@ impl Route {
 /// Finds the operation behind a request.
 pub(crate) fn route(method: &Method, raw_path: &str, precondition: &Precondition) -> Route {
     let decode = |segment| percent_decode_str(segment).decode_utf8();
-    let raw = || raw_path.trim_start_matches('/').split('/');
+    // The Node SDK lists identities at `/devices/`, so one slash at the end means nothing.
+    let raw_path = raw_path.strip_prefix('/').unwrap_or(raw_path);
+    let raw_path = raw_path.strip_suffix('/').unwrap_or(raw_path);
+    let raw = || raw_path.split('/');
     let sound = raw().all(|segment| decode(segment).is_ok());
     let segments: Vec<String> = raw()
         .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
@@ -166,6 +169,7 @@ mod tests {
     #[test]
     fn every_operation_has_its_method_and_path() {
         goes_to("GET", "/devices", Operation::List, None);
+        goes_to("GET", "/devices/", Operation::List, None);
         goes_to("GET", "/devices/d1", Operation::Read, Some("d1"));
         goes_to("PUT", "/devices/d1", Operation::Create, Some("d1"));
         goes_to("DELETE", "/devices/d1", Operation::Delete, Some("d1"));
@@ -192,7 +196,7 @@ mod tests {
     #[test]
     fn ids_the_service_refuses_get_400() {
         for path in [
-            "/devices/",
+            "/devices//",
             "/devices/a%2Fb",
             "/devices/%20",
             "/twins/%2E%2E",
