@@ -71,24 +71,31 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     Ok(true)
 }
 
-/// What black-box tests need to know, so that they neither look for it nor build it again. The
-/// tools come before all steps, so that a machine that cannot have them says so at once.
-fn environment(groups: &BTreeSet<Group>) -> Result<Vec<(&'static str, PathBuf)>> {
-    if !groups.contains(&Group::BlackBox) {
-        return Ok(Vec::new());
+/// A variable that the steps get beside those they name themselves.
+type Variable = (&'static str, PathBuf);
+
+/// What the steps need to know here. For black-box tests, that is what they would otherwise look for
+/// and build again; the tools come before all steps, so that a machine that cannot have them says so
+/// at once.
+fn environment(groups: &BTreeSet<Group>) -> Result<Vec<Variable>> {
+    let mut variables = Vec::new();
+    if !std::io::stdout().is_terminal() {
+        // rustfmt asks the kind of terminal for colours, not whether there is one.
+        variables.push(("TERM", "dumb".into()));
     }
-    let nats = tools::nats_server()?;
-    eprintln!("nats-server {}: {}", nats.version, nats.path.display());
-    // Cargo put this very program beside the ones it builds for us.
-    let this = env::current_exe().context("failed to find the folder of the binaries")?;
-    let folder = this.parent().context("this program is in no folder")?;
-    Ok(vec![
-        ("NATS_SERVER", nats.path),
-        (binaries::BIN_DIR, folder.to_owned()),
-    ])
+    if groups.contains(&Group::BlackBox) {
+        let nats = tools::nats_server()?;
+        eprintln!("nats-server {}: {}", nats.version, nats.path.display());
+        // Cargo put this very program beside the ones it builds for us.
+        let this = env::current_exe().context("failed to find the folder of the binaries")?;
+        let folder = this.parent().context("this program is in no folder")?;
+        variables.push(("NATS_SERVER", nats.path));
+        variables.push((binaries::BIN_DIR, folder.to_owned()));
+    }
+    Ok(variables)
 }
 
-fn perform(step: &Step, environment: &[(&'static str, PathBuf)]) -> Result<Verdict> {
+fn perform(step: &Step, environment: &[Variable]) -> Result<Verdict> {
     match &step.action {
         Action::Cargo(call) => cargo(call, environment),
         Action::IfInstalled(tool, call) => {
@@ -109,7 +116,7 @@ fn perform(step: &Step, environment: &[(&'static str, PathBuf)]) -> Result<Verdi
     }
 }
 
-fn cargo(call: &CargoCall, environment: &[(&'static str, PathBuf)]) -> Result<Verdict> {
+fn cargo(call: &CargoCall, environment: &[Variable]) -> Result<Verdict> {
     let mut cargo = workspace::cargo();
     cargo
         .args(&call.arguments)
