@@ -73,7 +73,7 @@ pub struct Reconciler<S, H, M, T> {
     pub(crate) clock: ServerClock,
     pub(crate) gate: Gate,
     /// What has been done so far.
-    pub counters: Arc<Counters>,
+    pub(crate) counters: Arc<Counters>,
 }
 
 /// A message without its acknowledgement.
@@ -116,7 +116,14 @@ where
     T: Streams,
 {
     /// A reconciler over these ports.
-    pub fn new(store: S, hubs: H, mender: M, streams: T, settings: Settings) -> Self {
+    pub fn new(
+        store: S,
+        hubs: H,
+        mender: M,
+        streams: T,
+        settings: Settings,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self {
             store,
             hubs,
@@ -125,7 +132,7 @@ where
             gate: Gate::new(settings.policy.throttled),
             settings,
             clock: ServerClock::new(),
-            counters: Arc::default(),
+            counters,
         }
     }
 
