@@ -1,1 +1,37 @@
 //! Connects the reconciler to NATS JetStream.
+//!
+//! The reconciler's ports live here on streams, consumers and key-value buckets: [`KvDevices`] is
+//! the device store. [`setup`] makes what they need; they themselves only open it, so a worker
+//! needs no administrator's rights.
+//!
+//! Two rules hold everywhere. What must not be lost is published and its acknowledgement awaited
+//! before the message it came from is acknowledged, and that acknowledgement is confirmed too. And
+//! no publish or write depends on having been tried only once: each is either a compare-and-set
+//! or bears a name by which a repetition is known.
+
+mod ack;
+mod assets;
+mod connect;
+mod devices;
+mod error;
+mod headers;
+mod intake;
+mod integrations;
+mod keys;
+mod letters;
+mod names;
+mod open;
+mod publish;
+mod pull;
+mod setup;
+mod streams;
+
+pub use ack::NatsAck;
+pub use connect::{Auth, ConnectOptions, check_server, connect, context};
+pub use devices::KvDevices;
+pub use error::{Error, Result};
+pub use intake::{Intake, IntakeCounters, IntakeSettings};
+pub use integrations::{IntegrationChange, IntegrationWatch, KvIntegrations};
+pub use names::{NameError, Names};
+pub use setup::{Action, Change, Setup, ensure_ingest_consumer, setup};
+pub use streams::NatsStreams;
