@@ -145,10 +145,10 @@ impl Fleet {
 
     /// The ids of those who are decommissioned in the end.
     pub(super) fn leavers(&self) -> Vec<String> {
-        let leaves =
+        let gone =
             |member: &&Member| member.life.statuses().last() == Some(&Status::Decommissioned);
-        let leavers = self.members.iter().filter(leaves);
-        leavers.map(|member| member.id.clone()).collect()
+        let members = self.members.iter().filter(gone);
+        members.map(|member| member.id.clone()).collect()
     }
 
     /// How many get an identity at some time, if nobody is overtaken by his own next event.
@@ -163,7 +163,11 @@ mod tests {
     use super::*;
 
     fn fleet(devices: usize) -> Fleet {
-        Fleet::of((0..devices).map(|index| format!("device-{index}")).collect())
+        Fleet::of(
+            (0..devices)
+                .map(|index| format!("device-{index}"))
+                .collect(),
+        )
     }
 
     fn share(fleet: &Fleet, life: Life) -> usize {
@@ -192,7 +196,11 @@ mod tests {
     fn every_status_of_every_life_is_said_once() {
         let fleet = fleet(500);
         let changes: usize = (0..3).map(|round| fleet.changes(round).len()).sum();
-        let said: usize = fleet.members.iter().map(|it| it.life.statuses().len()).sum();
+        let said: usize = fleet
+            .members
+            .iter()
+            .map(|it| it.life.statuses().len())
+            .sum();
         assert_eq!(changes + fleet.leavers().len(), said);
         assert!(fleet.changes(3).is_empty());
     }

@@ -1,0 +1,114 @@
+//! The stage: every process of the play, each of them real, in one folder.
+
+use std::{fs, path::Path};
+
+use anyhow::{Result, bail};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use black_box::{Emulator, Installation, NatsServer, Simulator, Worker};
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+/// All that runs. Dropped in this order, so that the worker does not outlive what it talks to.
+pub(super) struct Stage {
+    pub(super) worker: Worker,
+    pub(super) installation: Installation,
+    pub(super) simulator: Simulator,
+    pub(super) emulator: Emulator,
+    pub(super) nats: NatsServer,
+}
+
+impl Stage {
+    /// Starts everything in `dir`; the worker is ready for work, and its hub is integrated.
+    pub(super) async fn set(dir: &Path) -> Result<Self> {
+        let nats = NatsServer::start(dir).await?;
+        let emulator = Emulator::start(dir, &[]).await?;
+        let simulator = Simulator::start(dir, nats.url(), &[]).await?;
+        fs::write(dir.join("secrets.key"), random_key()?)?;
+        let configuration = configuration(dir, &nats, &emulator, &simulator);
+        let installation = Installation::new(dir, &configuration).await?;
+        command(&installation, &["setup"], "").await?;
+        let integrate = ["integration", "set", "--tier", "unlimited"];
+        command(&installation, &integrate, emulator.connection_string()).await?;
+        let worker = installation.start().await?;
+        Ok(Self {
+            worker,
+            installation,
+            simulator,
+            emulator,
+            nats,
+        })
+    }
+}
+
+/// Times are far shorter than for a hub on the other side of the world, because they decide how long
+/// a device waits after a fault, and a fault is what every twentieth request meets here.
+fn configuration(
+    dir: &Path,
+    nats: &NatsServer,
+    emulator: &Emulator,
+    simulator: &Simulator,
+) -> String {
+    let port = emulator.listen().rsplit(':').next().unwrap_or_default();
+    let mender = simulator.listen();
+    format!(
+        r#"[nats]
+url = "{nats}"
+
+[mender]
+deviceauth_url = "http://{mender}"
+deviceconfig_url = "http://{mender}"
+request_timeout_ms = 3000
+
+[hub]
+request_timeout_ms = 3000
+lease_ms = 6500
+allowed_hosts = ["localhost:{port}"]
+ca_file = "{ca}"
+
+[worker]
+in_flight = 128
+
+[retry]
+first_ms = 200
+cap_ms = 2000
+
+[secrets]
+key_file = "{key}"
+
+[http]
+listen = "127.0.0.1:0"
+
+[log]
+level = "info"
+"#,
+        nats = nats.url(),
+        ca = emulator.ca_file().display(),
+        key = dir.join("secrets.key").display(),
+    )
+}
+
+/// A new key to seal the hub's credential with; 32 bytes, as base64.
+fn random_key() -> Result<String> {
+    let mut key = [0; 32];
+    if SystemRandom::new().fill(&mut key).is_err() {
+        bail!("this system has no source of randomness");
+    }
+    Ok(BASE64_STANDARD.encode(key))
+}
+
+async fn command(installation: &Installation, arguments: &[&str], input: &str) -> Result<()> {
+    let all: Vec<&str> = arguments
+        .iter()
+        .copied()
+        .chain(["--output", "json"])
+        .collect();
+    let finished = installation.cli_with_input(&all, input).await?;
+    if finished.code != Some(0) {
+        bail!(
+            "`mender-iothub {}` failed ({:?}): {}",
+            arguments.join(" "),
+            finished.code,
+            finished.stderr.trim()
+        );
+    }
+    Ok(())
+}
