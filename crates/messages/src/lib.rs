@@ -7,6 +7,18 @@
 //!
 //! The contract with everyone else is `schemas/` at the root of the repository; a test holds the
 //! two together. Nothing here does I/O.
+//!
+//! ```
+//! let id = lifecycle::EventId("IOTHUB_EVENTS-17".to_owned());
+//! let body = br#"{"status":"accepted","revision":7}"#;
+//! let event = messages::parse_event(id.clone(), "=", "dev=2E1", body, 0)?;
+//! assert_eq!(event.about.device.as_str(), "dev.1");
+//!
+//! let wrong = br#"{"status":"accepted","tenant_id":"somebody else"}"#;
+//! let refused = messages::parse_event(id, "=", "dev=2E1", wrong, 0).unwrap_err();
+//! assert_eq!(refused.reason, "tenant in the body contradicts the subject");
+//! # Ok::<(), messages::Malformed>(())
+//! ```
 
 mod event;
 pub mod header;

@@ -1,0 +1,235 @@
+//! Holds `schemas/`, its examples and the code together.
+//!
+//! Every example is valid, or refused, by its schema and by the code alike, and whatever the code
+//! writes is valid. A schema that drifts from the code is a broken promise to other publishers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jsonschema::{Draft, Validator};
+use lifecycle::{Done, Event, EventId, Outcome, Status, Timestamp};
+use messages::twin::{self, PatchRequest, SetRequest, TwinDocument};
+use messages::{Malformed, OutcomeMessage, device_of, header, parse_event, parse_mender, to_body};
+use serde_json::{Value, json};
+
+const NAMES: [&str; 6] = [
+    "event",
+    "outcome",
+    "dead-letter",
+    "mender-event",
+    "twin-request",
+    "twin-reply",
+];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas")
+}
+
+fn schema(name: &str) -> Validator {
+    let path = folder().join(format!("{name}.schema.json"));
+    let text = fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .should_validate_formats(true)
+        .build(&serde_json::from_slice(&text).unwrap())
+        .unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// The files of `examples/<name>` or of `examples/<name>/invalid`; at least one.
+fn examples(name: &str, below: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = folder().join("examples").join(name).join(below);
+    let files: Vec<_> = fs::read_dir(&folder)
+        .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .map(|path| (path.display().to_string(), fs::read(&path).unwrap()))
+        .collect();
+    assert!(!files.is_empty(), "no examples in {}", folder.display());
+    files
+}
+
+fn valid(name: &str) -> Vec<(String, Vec<u8>)> {
+    examples(name, "")
+}
+
+fn invalid(name: &str) -> Vec<(String, Vec<u8>)> {
+    examples(name, "invalid")
+}
+
+#[track_caller]
+fn conforms(name: &str, body: &[u8]) {
+    let value: Value = serde_json::from_slice(body).unwrap();
+    if let Err(error) = schema(name).validate(&value) {
+        panic!("{name}: {value}: {error}");
+    }
+}
+
+/// Checks that `reads` takes exactly the valid examples.
+#[track_caller]
+fn code_agrees<T>(name: &str, reads: impl Fn(&[u8]) -> Option<T>) {
+    for (path, body) in valid(name) {
+        assert!(reads(&body).is_some(), "refused by the code: {path}");
+    }
+    for (path, body) in invalid(name) {
+        assert!(reads(&body).is_none(), "taken by the code: {path}");
+    }
+}
+
+fn event_of(body: &[u8]) -> Result<Event, Malformed> {
+    let value: Value = serde_json::from_slice(body).unwrap();
+    let token = |field: &str, default: &str| {
+        lifecycle::encode_token(value[field].as_str().unwrap_or(default))
+    };
+    let (tenant, device) = (token("tenant_id", ""), token("device_id", "dev-1"));
+    parse_event(EventId("E-1".to_owned()), &tenant, &device, body, 0)
+}
+
+fn some_event() -> Event {
+    Event {
+        id: EventId("IOTHUB_EVENTS-17".to_owned()),
+        about: device_of("66ff8a4650829de3d99a25f1", "dev=2E1").unwrap(),
+        status: Status::Accepted,
+        revision: Some(u64::MAX),
+        created: Some(Timestamp::from_micros(1_787_220_672_345_000)),
+        replay: 3,
+    }
+}
+
+#[test]
+fn every_schema_takes_its_valid_examples_and_refuses_the_others() {
+    for name in NAMES {
+        let schema = schema(name);
+        for (path, body) in valid(name) {
+            let value = serde_json::from_slice(&body).unwrap();
+            if let Err(error) = schema.validate(&value) {
+                panic!("{path}: {error}");
+            }
+        }
+        for (path, body) in invalid(name) {
+            let value = serde_json::from_slice(&body).unwrap();
+            assert!(!schema.is_valid(&value), "taken by the schema: {path}");
+        }
+    }
+}
+
+#[test]
+fn the_code_reads_events_as_their_schema_says() {
+    code_agrees("event", |body| event_of(body).ok());
+}
+
+#[test]
+fn the_code_reads_outcomes_as_their_schema_says() {
+    code_agrees("outcome", |body| OutcomeMessage::parse(body).ok());
+}
+
+#[test]
+fn the_code_reads_what_mender_sends_as_its_schema_says() {
+    code_agrees("mender-event", |body| {
+        let devices = parse_mender(body).ok()?.devices;
+        devices.into_iter().collect::<Result<Vec<_>, _>>().ok()
+    });
+}
+
+#[test]
+fn the_code_reads_twin_requests_as_their_schema_says() {
+    code_agrees("twin-request", |body| {
+        let get = twin::parse_get(body).ok();
+        get.or_else(|| twin::parse_set(body).ok().map(drop))
+            .or_else(|| twin::parse_patch(body).ok().map(drop))
+    });
+}
+
+#[test]
+fn the_code_reads_twin_replies() {
+    for (path, body) in valid("twin-reply") {
+        assert!(TwinDocument::parse(&body).is_ok(), "{path}");
+    }
+}
+
+#[test]
+fn events_that_the_code_writes_are_valid() {
+    let full = some_event();
+    let bare = Event {
+        about: device_of("=", "dev-1").unwrap(),
+        status: Status::Decommissioned,
+        revision: None,
+        created: None,
+        ..full.clone()
+    };
+    for event in [full, bare] {
+        conforms("event", &to_body(&event));
+    }
+}
+
+#[test]
+fn outcomes_that_the_code_writes_are_valid() {
+    let outcomes = [
+        Outcome::Applied,
+        Outcome::Unchanged,
+        Outcome::Superseded,
+        Outcome::Ignored,
+        Outcome::Dead,
+    ];
+    for outcome in outcomes {
+        let done = Done {
+            event: some_event(),
+            outcome,
+            reason: None,
+        };
+        conforms("outcome", &OutcomeMessage::from(&done).to_body());
+    }
+    let why = parse_mender(b"not json").unwrap_err();
+    let id = EventId("WORKFLOWS-3".to_owned());
+    conforms(
+        "outcome",
+        &OutcomeMessage::malformed(&id, None, None, &why, 0).to_body(),
+    );
+}
+
+#[test]
+fn twin_messages_that_the_code_writes_are_valid() {
+    let set = SetRequest {
+        desired: json!({"a": [1, {"b": null}]}),
+        etag: Some("AAAAAAAAAAE=".to_owned()),
+    };
+    conforms("twin-request", &set.to_body());
+    let patch = PatchRequest {
+        desired: None,
+        tags: Some(json!({"site": "x"})),
+        etag: None,
+    };
+    conforms("twin-request", &patch.to_body());
+    let sent_by_the_hub = TwinDocument {
+        desired: json!({"a": {"$metadata": {}, "b": [{"$version": 1}]}, "$version": 4}),
+        reported: Value::Null,
+        tags: Value::Null,
+        etag: "AAAAAAAAAAE=".to_owned(),
+        version: 2,
+    };
+    conforms("twin-reply", &sent_by_the_hub.cleaned().to_body());
+}
+
+#[test]
+fn the_dead_letter_schema_names_our_headers_and_classes() {
+    let text = fs::read(folder().join("dead-letter.schema.json")).unwrap();
+    let schema: Value = serde_json::from_slice(&text).unwrap();
+    let headers = &schema["properties"]["headers"];
+    for name in [
+        header::DLQ_CLASS,
+        header::DLQ_REASON,
+        header::DLQ_ATTEMPTS,
+        header::DLQ_EVENT_ID,
+        header::DLQ_SUBJECT,
+        header::DLQ_TENANT,
+        header::DLQ_DEVICE,
+    ] {
+        assert!(headers["properties"][name].is_object(), "{name}");
+    }
+    let classes = &headers["properties"][header::DLQ_CLASS]["enum"];
+    assert_eq!(classes, &json!(header::CLASSES));
+    let original = format!("^{}.+$", header::ORIGINAL);
+    assert!(headers["patternProperties"][original].is_object());
+}
