@@ -1,5 +1,9 @@
 //! Black-box tests of the real binaries against a real nats-server, one file for each theme.
 
+mod bad_input;
 mod emulator;
 mod harness;
+mod main_job;
+mod operators;
+mod stage;
 mod workspace;

@@ -1,3 +1,65 @@
-//! bridge.
+//! The binary `mender-iothub`: wires the crates together, and is what operators run.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 
-fn main() {}
+mod adapters;
+mod cli;
+mod commands;
+mod config;
+mod integration;
+mod log;
+mod print;
+mod run;
+mod seal;
+mod session;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+use crate::config::ConfigError;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Nothing else has installed a provider yet.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("mender-iothub: cannot start threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(dispatch(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<ConfigError>() => {
+            eprintln!("mender-iothub: {error:#}");
+            ExitCode::from(2)
+        }
+        Err(error) => {
+            eprintln!("mender-iothub: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<()> {
+    let config = config::load(cli.config.as_deref())?;
+    let output = cli.output;
+    if matches!(cli.command, Command::Run) {
+        return Box::pin(run::run(config)).await;
+    }
+    match cli.command {
+        Command::Run => Ok(()),
+        Command::Setup(args) => commands::setup::run(&config, args, output).await,
+        Command::Status => commands::status::run(&config, output).await,
+        Command::Integration(what) => commands::integration::run(&config, what, output).await,
+        Command::Device(what) => commands::device::run(&config, what, output).await,
+        Command::Dlq(what) => commands::dlq::run(&config, what, output).await,
+        Command::Twin(what) => commands::twin::run(&config, what, output).await,
+    }
+}

@@ -1,0 +1,11 @@
+//! Adapters: each joins one crate that knows a server to the ports that know none.
+
+mod failure;
+mod hub;
+mod hubs;
+mod mender;
+mod twins;
+
+pub(crate) use hubs::{HubFactory, Integrations};
+pub(crate) use mender::MenderPort;
+pub(crate) use twins::TwinPort;

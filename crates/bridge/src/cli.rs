@@ -1,0 +1,190 @@
+//! The command line. Help texts are written for somebody who has only this.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use lifecycle::{DeviceId, TenantId};
+
+use crate::integration::Tier;
+
+/// Keeps Azure IoT Hub's identity registry in step with the Mender server.
+///
+/// `setup` makes the streams, `integration set` names a tenant's hub, `run` is the worker.
+/// The other commands look at what the worker has done, or ask it to do something again.
+#[derive(Debug, Parser)]
+#[command(name = "mender-iothub", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// The configuration file (TOML). Every key can also be set as `MENDER_IOTHUB__SECTION__KEY`.
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "MENDER_IOTHUB_CONFIG",
+        value_name = "FILE"
+    )]
+    pub(crate) config: Option<PathBuf>,
+
+    /// How results are printed.
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Form of what a command prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// One JSON document, for programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs the worker until it is told to stop (SIGTERM, Ctrl-C).
+    Run,
+    /// Makes or updates the streams, buckets and consumers in NATS. May be repeated.
+    Setup(Setup),
+    /// Shows connections, backlog, outcomes and dead letters.
+    Status,
+    /// Shows or changes which hub a tenant's devices are kept in.
+    #[command(subcommand)]
+    Integration(Integration),
+    /// Shows what is known of a device.
+    #[command(subcommand)]
+    Device(Device),
+    /// Lists, shows and replays dead letters.
+    #[command(subcommand)]
+    Dlq(Dlq),
+    /// Reads and edits device twins.
+    #[command(subcommand)]
+    Twin(Twin),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Setup {
+    /// Only show what would be changed.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OfTenant {
+    /// Mender tenant id. Open-source Mender has none: leave it out.
+    #[arg(long, default_value = "")]
+    pub(crate) tenant: TenantId,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Integration {
+    /// Sets a tenant's hub, after testing the credential against it.
+    ///
+    /// The connection string of a shared access policy with Registry Read, Registry Write and
+    /// Service Connect is read from standard input, from a file, or from an environment variable;
+    /// never from the command line, where other users of the machine could read it.
+    Set(IntegrationSet),
+    /// Shows integrations, without secrets.
+    Show {
+        /// Only this tenant's.
+        #[arg(long)]
+        tenant: Option<TenantId>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IntegrationSet {
+    #[command(flatten)]
+    pub(crate) of: OfTenant,
+    /// Read the connection string from this file instead of standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "connection_string_env")]
+    pub(crate) connection_string_file: Option<PathBuf>,
+    /// Read the connection string from this environment variable.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) connection_string_env: Option<String>,
+    /// Pricing tier of the hub: decides how many requests a minute it takes.
+    #[arg(long, value_enum, default_value_t = Tier::S1)]
+    pub(crate) tier: Tier,
+    /// Units of the hub.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) units: u32,
+    /// Store it even if the hub cannot be reached or refuses the credential now.
+    #[arg(long)]
+    pub(crate) no_test: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneDevice {
+    #[command(flatten)]
+    pub(crate) of: OfTenant,
+    /// The device id, the same in Mender and in the hub.
+    #[arg(value_name = "ID")]
+    pub(crate) device: DeviceId,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Device {
+    /// Shows what Mender wants of a device, what the hub has, and what is still open.
+    Show(OneDevice),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dlq {
+    /// Lists dead letters, newest first.
+    List {
+        /// Only this tenant's.
+        #[arg(long)]
+        tenant: Option<TenantId>,
+        /// Only this device's.
+        #[arg(long)]
+        device: Option<DeviceId>,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Shows one dead letter: reason, headers, and the original bytes.
+    Show {
+        /// Its number in the list.
+        #[arg(value_name = "NUMBER")]
+        sequence: u64,
+    },
+    /// Offers dead letters to the worker again, as if they had never been dead-lettered.
+    Replay(Replay),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// Numbers from the list.
+    #[arg(value_name = "NUMBER", required_unless_present = "all")]
+    pub(crate) sequences: Vec<u64>,
+    /// Every dead letter, or every one that `--tenant` and `--device` leave.
+    #[arg(long, conflicts_with = "sequences")]
+    pub(crate) all: bool,
+    /// With `--all`: only this tenant's.
+    #[arg(long, requires = "all")]
+    pub(crate) tenant: Option<TenantId>,
+    /// With `--all`: only this device's.
+    #[arg(long, requires = "all")]
+    pub(crate) device: Option<DeviceId>,
+    /// Do it. Without this, more than one is only shown.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Twin {
+    /// Shows a twin without the hub's metadata.
+    Get(OneDevice),
+    /// Replaces the desired properties; tags stay.
+    Set {
+        #[command(flatten)]
+        device: OneDevice,
+        /// JSON file with the desired properties; `-` is standard input.
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        desired: PathBuf,
+        /// Only if the twin still has this etag.
+        #[arg(long)]
+        etag: Option<String>,
+    },
+}

@@ -1,0 +1,145 @@
+//! `status`: what there is to do, what was done, and what went wrong.
+
+use std::collections::BTreeMap;
+
+use jetstream::{DeadLetters, Error, KvDevices, KvIntegrations, Outcomes, Status};
+use reconciler::ports::DeviceStore as _;
+use serde::Serialize;
+
+use crate::cli::Output;
+use crate::config::Config;
+use crate::print;
+use crate::session::Session;
+
+/// Dead letters that are looked at to count them by reason.
+const LETTERS: usize = 10_000;
+
+#[derive(Serialize)]
+struct Shown {
+    nats: String,
+    integrations: usize,
+    devices: u64,
+    outcomes: BTreeMap<String, u64>,
+    dead_letters: BTreeMap<String, u64>,
+    #[serde(flatten)]
+    streams: Status,
+}
+
+pub(crate) async fn run(config: &Config, output: Output) -> anyhow::Result<()> {
+    let session = Session::for_command(config).await?;
+    let (context, names) = (&session.context, &session.names);
+    let streams = jetstream::status(context, names).await?;
+    let info = session.client.server_info();
+    let shown = Shown {
+        nats: format!("{} {}", info.server_name, info.version),
+        integrations: match KvIntegrations::open(context, names).await {
+            Ok(store) => store.list().await?.len(),
+            Err(error) => missing(error)?,
+        },
+        devices: match KvDevices::open(context, names).await {
+            Ok(store) => store.count(None).await?,
+            Err(error) => missing(error)?,
+        },
+        outcomes: match Outcomes::open(context, names).await {
+            Ok(outcomes) => outcomes
+                .count(None)
+                .await?
+                .into_iter()
+                .map(name_outcome)
+                .collect(),
+            Err(error) => missing(error)?,
+        },
+        dead_letters: match DeadLetters::open(context, names).await {
+            Ok(letters) => by_reason(&letters).await?,
+            Err(error) => missing(error)?,
+        },
+        streams,
+    };
+    print::result(output, &shown, in_words)
+}
+
+fn name_outcome((outcome, count): (lifecycle::Outcome, u64)) -> (String, u64) {
+    (format!("{outcome:?}").to_lowercase(), count)
+}
+
+/// What `setup` has not made yet counts as empty here; the list of streams tells it.
+fn missing<T: Default>(error: Error) -> Result<T, Error> {
+    match error {
+        Error::Missing { .. } => Ok(T::default()),
+        other => Err(other),
+    }
+}
+
+async fn by_reason(letters: &DeadLetters) -> Result<BTreeMap<String, u64>, Error> {
+    let mut counts = BTreeMap::new();
+    for letter in letters.list(None, None, None, LETTERS).await?.letters {
+        *counts
+            .entry(format!("{}: {}", letter.class, letter.reason))
+            .or_default() += 1;
+    }
+    Ok(counts)
+}
+
+fn in_words(shown: &Shown) -> String {
+    let mut text = print::facts([
+        ("NATS server", shown.nats.clone()),
+        ("integrations", shown.integrations.to_string()),
+        ("device records", shown.devices.to_string()),
+        ("outcomes", counts(&shown.outcomes)),
+    ]);
+    let consumers = shown.streams.consumers.iter().map(|consumer| {
+        let there = if consumer.exists {
+            ""
+        } else {
+            " (missing: run `mender-iothub setup`)"
+        };
+        [
+            format!("{}/{}{there}", consumer.stream, consumer.name),
+            consumer.pending.to_string(),
+            consumer.in_work.to_string(),
+            consumer.redelivered.to_string(),
+        ]
+    });
+    text.push('\n');
+    text.push_str(&print::table(
+        ["CONSUMER", "WAITING", "IN WORK", "REDELIVERED"],
+        consumers,
+    ));
+    let streams = shown.streams.streams.iter().map(|stream| {
+        let there = if stream.exists {
+            ""
+        } else {
+            " (missing: run `mender-iothub setup`)"
+        };
+        let oldest = stream
+            .oldest_seconds
+            .map_or(String::new(), |age| format!("{age} s"));
+        [
+            format!("{}{there}", stream.name),
+            stream.messages.to_string(),
+            oldest,
+        ]
+    });
+    text.push_str("\n\n");
+    text.push_str(&print::table(["STREAM", "MESSAGES", "OLDEST"], streams));
+    text.push_str("\n\n");
+    if shown.dead_letters.is_empty() {
+        text.push_str("no dead letters");
+    } else {
+        let rows = shown
+            .dead_letters
+            .iter()
+            .map(|(why, n)| [n.to_string(), why.clone()]);
+        text.push_str(&print::table(["DEAD LETTERS", "REASON"], rows));
+        text.push_str("\nlook closer with `mender-iothub dlq list`");
+    }
+    print::harmless(text)
+}
+
+fn counts(counts: &BTreeMap<String, u64>) -> String {
+    let words: Vec<_> = counts
+        .iter()
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
+    words.join(", ")
+}

@@ -1,0 +1,84 @@
+//! Printing results: a table for people, JSON for programs.
+
+use std::fmt::Display;
+
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+use crate::cli::Output;
+
+/// Prints `value` as JSON, or as what `text` makes of it.
+pub(crate) fn result<T: Serialize>(
+    output: Output,
+    value: &T,
+    text: impl FnOnce(&T) -> String,
+) -> anyhow::Result<()> {
+    match output {
+        Output::Json => println!("{}", serde_json::to_string_pretty(value)?),
+        Output::Text => println!("{}", text(value).trim_end()),
+    }
+    Ok(())
+}
+
+/// A table without lines, as wide as it needs to be.
+pub(crate) fn table<const N: usize>(
+    head: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(head);
+    for row in rows {
+        table.add_row(row);
+    }
+    table.to_string()
+}
+
+/// Names and values, one a line, the values aligned.
+pub(crate) fn facts<'a>(facts: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let facts: Vec<_> = facts.into_iter().collect();
+    let width = facts
+        .iter()
+        .map(|(name, _)| name.chars().count())
+        .max()
+        .unwrap_or(0);
+    facts.iter().fold(String::new(), |text, (name, value)| {
+        format!("{text}{name:width$}  {value}\n")
+    })
+}
+
+/// A time as RFC 3339, in UTC.
+pub(crate) fn time(time: lifecycle::Timestamp) -> String {
+    jiff::Timestamp::from_microsecond(time.as_micros())
+        .map_or_else(|_| "?".to_owned(), |time| format!("{time:.0}"))
+}
+
+/// Text from outside, safe to show on a terminal: control characters are escaped.
+pub(crate) fn harmless(text: impl Display) -> String {
+    let text = text.to_string();
+    let escape = |c: char| {
+        if c.is_control() && c != '\n' {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    };
+    text.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(harmless("a\u{1b}[31mb"), "a\\u{1b}[31mb");
+    }
+
+    #[test]
+    fn values_stand_below_one_another() {
+        assert_eq!(
+            facts([("a", "1".into()), ("long", "2".into())]),
+            "a     1\nlong  2\n"
+        );
+    }
+}

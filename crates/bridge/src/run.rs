@@ -1,0 +1,262 @@
+//! `run`: the worker.
+//!
+//! It starts whatever is missing around it: it listens at once, waits for NATS, the streams, the
+//! hubs and Mender, says once what it waits for, and begins when they are there. When told to
+//! stop it takes no new work, ends what is in flight, and leaves the rest unacknowledged.
+
+mod http;
+mod metrics;
+mod readiness;
+mod signals;
+mod waiting;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use iothub::Kind;
+use jetstream::{
+    Ingest, IngestSettings, Intake, IntakeSettings, KvDevices, KvIntegrations, NatsAck, NatsStreams,
+};
+use lifecycle::{IntentId, RetryPolicy, TenantId};
+use reconciler::ports::{Hubs as _, Task};
+use reconciler::{Dispatcher, Reconciler, Settings};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use twin::TwinService;
+
+use crate::adapters::{HubFactory, Integrations, MenderPort, TwinPort};
+use crate::config::Config;
+use crate::log;
+use crate::seal::SealingKey;
+use crate::session::Session;
+use readiness::Readiness;
+use waiting::until_there;
+
+const NATS: &str = "NATS";
+const STREAMS: &str = "the streams in NATS";
+const MENDER: &str = "Mender's deviceconfig";
+const HUB: &str = "a hub";
+/// How often the things that the worker needs are looked at again.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A device that no hub has: asking for it shows that the hub answers.
+const PROBE: &str = "mender-iothub-probe";
+
+type Worker = Reconciler<KvDevices, Integrations, MenderPort, NatsStreams>;
+
+/// Runs until SIGTERM or Ctrl-C.
+pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
+    log::start(&config.log)?;
+    let parts = Parts::from_config(&config)?;
+    let session = Session::begin(&config, "mender-iothub worker").await?;
+    let stop = CancellationToken::new();
+    signals::listen(stop.clone())?;
+    let readiness = Readiness::waiting_for(&[NATS, STREAMS, MENDER, HUB]);
+    let counters = Arc::new(reconciler::Counters::default());
+    let metrics = metrics::Metrics::new(Arc::clone(&counters));
+    http::serve(
+        &config.http.listen,
+        readiness.clone(),
+        metrics,
+        stop.clone(),
+    )
+    .await?;
+    let Some(opened) = Box::pin(open(&session, &parts, &readiness, &stop)).await else {
+        return Ok(());
+    };
+    let worker = Arc::new(Reconciler::new(
+        opened.devices,
+        opened.integrations.clone(),
+        parts.mender.clone(),
+        opened.streams.clone(),
+        settings(&config),
+        counters,
+    ));
+    let mut tasks = JoinSet::new();
+    if config.source.enabled {
+        let max_deliveries = config.worker.max_deliveries;
+        let how = IngestSettings {
+            max_deliveries,
+            ..IngestSettings::default()
+        };
+        let ingest = Ingest::new(&session.context, opened.streams.clone(), how);
+        tasks.spawn(ingest.run(stop.clone()));
+    }
+    let looking = look(
+        session.clone(),
+        parts.mender.clone(),
+        readiness.clone(),
+        stop.clone(),
+    );
+    tasks.spawn(looking);
+    let twins = if config.twin.enabled {
+        let port = TwinPort::new(opened.integrations);
+        Some(TwinService::start(session.client.clone(), session.names.prefix(), port).await?)
+    } else {
+        None
+    };
+    let how = IntakeSettings {
+        ahead: config.worker.in_flight,
+        max_deliveries: config.worker.max_deliveries,
+    };
+    let intake = Intake::start(&session.context, opened.streams, how, stop.clone());
+    work(&config, worker, intake).await;
+    if let Some(twins) = twins {
+        twins.stop().await;
+    }
+    while tasks.join_next().await.is_some() {}
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// What needs the configuration only.
+struct Parts {
+    key: Arc<SealingKey>,
+    factory: Arc<HubFactory>,
+    mender: MenderPort,
+}
+
+impl Parts {
+    fn from_config(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            key: Arc::new(SealingKey::from_config(&config.secrets)?),
+            factory: Arc::new(HubFactory::from_config(&config.hub)?),
+            mender: MenderPort::from_config(&config.mender)?,
+        })
+    }
+}
+
+/// What needs the servers.
+struct Opened {
+    devices: KvDevices,
+    integrations: Integrations,
+    streams: NatsStreams,
+}
+
+/// Waits for everything that the worker needs; `None` if it is told to stop first.
+async fn open(
+    session: &Session,
+    parts: &Parts,
+    readiness: &Readiness,
+    stop: &CancellationToken,
+) -> Option<Opened> {
+    until_there(NATS, readiness, stop, async || session.connected()).await?;
+    let (context, names) = (&session.context, &session.names);
+    let (devices, store, streams) = until_there(STREAMS, readiness, stop, async || {
+        let devices = KvDevices::open(context, names).await?;
+        let integrations = KvIntegrations::open(context, names).await?;
+        let streams = NatsStreams::open(context, names).await?;
+        Ok::<_, jetstream::Error>((devices, integrations, streams))
+    })
+    .await?;
+    let key = Arc::clone(&parts.key);
+    let integrations = Integrations::new(store.clone(), key, Arc::clone(&parts.factory));
+    until_there(MENDER, readiness, stop, async || {
+        parts.mender.is_healthy().await
+    })
+    .await?;
+    until_there(HUB, readiness, stop, async || {
+        let tenants = store.list().await.map_err(|error| error.to_string())?;
+        any_hub_answers(&integrations, &tenants).await
+    })
+    .await?;
+    Some(Opened {
+        devices,
+        integrations,
+        streams,
+    })
+}
+
+/// Whether at least one tenant's hub answers, be it with a refusal: one tenant's trouble must not
+/// keep the others waiting. Without any integration there is nothing to wait for.
+async fn any_hub_answers(integrations: &Integrations, tenants: &[TenantId]) -> Result<(), String> {
+    let mut trouble = Ok(());
+    for tenant in tenants {
+        match integrations.hub(tenant).await {
+            Ok(None) => {}
+            Err(error) => trouble = Err(error.to_string()),
+            Ok(Some(hub)) => {
+                let probe = PROBE
+                    .parse()
+                    .map_err(|error: iothub::InvalidDeviceId| error.to_string())?;
+                match hub.client.device(&probe).await {
+                    Err(error) if error.kind() == Kind::Transient && error.status().is_none() => {
+                        trouble = Err(format!("{}: {error}", hub.integration.hub));
+                    }
+                    Ok(_) | Err(_) => return Ok(()),
+                }
+            }
+        }
+    }
+    trouble
+}
+
+/// Takes messages until the worker is told to stop, then ends what is in flight.
+async fn work(config: &Config, worker: Arc<Worker>, mut intake: Intake) {
+    let dispatcher = Dispatcher::new(config.worker.in_flight);
+    while let Some(task) = intake.next().await {
+        let worker = Arc::clone(&worker);
+        let device = task.about.clone();
+        let handle = move |task: Task<NatsAck>| {
+            let worker = Arc::clone(&worker);
+            async move {
+                worker.handle(task).await;
+            }
+        };
+        dispatcher.dispatch(device, task, handle).await;
+    }
+    let within = Duration::from_millis(config.worker.stop_within_ms);
+    if tokio::time::timeout(within, dispatcher.drain())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            devices = dispatcher.devices(),
+            "unfinished work is delivered again"
+        );
+    }
+}
+
+/// Looks from time to time whether what the worker needs is still there.
+async fn look(session: Session, mender: MenderPort, readiness: Readiness, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = stop.cancelled() => return,
+        }
+        readiness.report(NATS, session.connected().map_err(|error| error.to_string()));
+        let healthy = mender.is_healthy().await;
+        readiness.report(MENDER, healthy.map_err(|error| error.to_string()));
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let ms = Duration::from_millis;
+    let policy = RetryPolicy {
+        first: ms(config.retry.first_ms),
+        cap: ms(config.retry.cap_ms),
+        in_process: Duration::from_millis(500),
+        max_age: Duration::from_secs(config.retry.max_age_s),
+        max_conflicts: 5,
+        credentials: Duration::from_secs(60),
+        throttled: ms(config.hub.throttle_wait_ms),
+        full: Duration::from_secs(900),
+        lease: config.hub.lease(),
+        // Two requests, and the same again to be sure.
+        delivery_lease: ms(config.mender.request_timeout_ms) * 4,
+    };
+    Settings {
+        policy,
+        fresh_id: Box::new(|| IntentId(uuid::Uuid::new_v4().simple().to_string())),
+        jitter: Box::new(jitter),
+    }
+}
+
+/// A random number from 0 to 1000; 500 where no randomness is to be had.
+fn jitter() -> u16 {
+    let mut bytes = [0; 2];
+    match SystemRandom::new().fill(&mut bytes) {
+        Ok(()) => u16::from_le_bytes(bytes) % 1001,
+        Err(_) => 500,
+    }
+}
