@@ -94,6 +94,16 @@ impl Life {
         }
     }
 
+    /// The status that Mender tells of when it first hears of the device; the others begin pending,
+    /// which nobody is told.
+    pub(super) const fn born(self) -> Option<Status> {
+        match self {
+            Self::Waiting => Some(Status::Pending),
+            Self::Expected => Some(Status::Preauthorized),
+            _ => None,
+        }
+    }
+
     /// Whether it was ever accepted: no other status makes an identity.
     pub(super) fn was_accepted(self) -> bool {
         self.statuses().contains(&Status::Accepted)
@@ -121,21 +131,30 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// A fleet of devices with these ids.
-    pub(super) fn of(ids: Vec<String>) -> Self {
-        let member = |(index, id)| Member {
-            id,
-            life: Life::of(index),
+    /// A fleet of so many devices: ids are taken from `born` for those whose first status is told
+    /// when they are made, from `quiet` for the others. Devices without id are left out.
+    pub(super) fn of(devices: usize, born: Vec<String>, quiet: Vec<String>) -> Self {
+        let (mut born, mut quiet) = (born.into_iter(), quiet.into_iter());
+        let member = |index| {
+            let life = Life::of(index);
+            let ids = if life.born().is_some() {
+                &mut born
+            } else {
+                &mut quiet
+            };
+            ids.next().map(|id| Member { id, life })
         };
-        let members = ids.into_iter().enumerate().map(member).collect();
+        let members = (0..devices).filter_map(member).collect();
         Self { members }
     }
 
-    /// The changes of one round, the first being 0; decommissions are not changes.
+    /// The changes of one round, the first being 0. What is told when a device is made is no change,
+    /// nor is a decommission.
     pub(super) fn changes(&self, round: usize) -> Vec<Change> {
         let change = |member: &Member| {
             let status = *member.life.statuses().get(round)?;
-            (status != Status::Decommissioned).then(|| Change {
+            let changes = member.life.born() != Some(status) && status != Status::Decommissioned;
+            changes.then(|| Change {
                 id: member.id.clone(),
                 status,
             })
@@ -163,11 +182,8 @@ mod tests {
     use super::*;
 
     fn fleet(devices: usize) -> Fleet {
-        Fleet::of(
-            (0..devices)
-                .map(|index| format!("device-{index}"))
-                .collect(),
-        )
+        let ids = |kind: &str| (0..devices).map(|id| format!("{kind}-{id}")).collect();
+        Fleet::of(devices, ids("born"), ids("quiet"))
     }
 
     fn share(fleet: &Fleet, life: Life) -> usize {
@@ -201,8 +217,17 @@ mod tests {
             .iter()
             .map(|it| it.life.statuses().len())
             .sum();
-        assert_eq!(changes + fleet.leavers().len(), said);
+        let born = fleet.members.iter().filter(|it| it.life.born().is_some());
+        assert_eq!(changes + fleet.leavers().len() + born.count(), said);
         assert!(fleet.changes(3).is_empty());
+    }
+
+    #[test]
+    fn ids_come_from_the_right_list() {
+        for member in fleet(200).members {
+            let born = member.id.starts_with("born-");
+            assert_eq!(born, member.life.born().is_some(), "{member:?}");
+        }
     }
 
     #[test]

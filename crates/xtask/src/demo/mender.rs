@@ -5,21 +5,20 @@ use std::{collections::HashMap, fmt::Write as _};
 use anyhow::Result;
 use black_box::Simulator;
 use ring::digest::{SHA256, digest};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::fleet::{Change, Status};
 
 /// The fleet's tenant: open-source Mender has none.
 const TENANT: &str = "";
-/// Devices in one request to the simulator.
-const CHUNK: usize = 2_000;
+/// One message in so many comes twice.
+const TWICE: usize = 10;
 
 /// What has been published.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Published {
     /// Events: one for each device that a message names.
-    #[serde(rename = "published")]
     pub(super) events: u64,
     /// Messages.
     pub(super) messages: u64,
@@ -29,18 +28,29 @@ pub(super) struct Published {
 #[derive(Debug, Clone)]
 pub(super) struct Truth {
     pub(super) status: Status,
-    /// Fingerprint of the key in the connection string that was stored for the device.
+    /// Fingerprint of the key in the connection string that was last deployed to the device.
     pub(super) delivered_key: Option<String>,
     /// How often its configuration was deployed.
     pub(super) deployments: u64,
 }
 
-/// Makes devices that nobody has decided about; they are not published.
+/// Makes devices that nobody has decided about and of which nothing is told.
 pub(super) async fn make(simulator: &Simulator, count: usize) -> Result<Vec<String>> {
     let order = json!({"tenant": TENANT, "count": count, "publish": false});
+    order_devices(simulator, &order).await
+}
+
+/// Makes devices of these statuses; the events that tell of them are held back until [`release`].
+pub(super) async fn announce(simulator: &Simulator, statuses: &[Status]) -> Result<Vec<String>> {
+    let devices: Vec<Value> = statuses.iter().map(|it| json!({"status": it})).collect();
+    let order = json!({"tenant": TENANT, "devices": devices, "publish": true, "hold": true});
+    order_devices(simulator, &order).await
+}
+
+async fn order_devices(simulator: &Simulator, order: &Value) -> Result<Vec<String>> {
     let made: Made = simulator
         .control()
-        .post("/simulator/devices", &order)
+        .post("/simulator/devices", order)
         .await?;
     Ok(made.ids)
 }
@@ -50,23 +60,29 @@ struct Made {
     ids: Vec<String>,
 }
 
-/// Changes statuses; the events are held back until [`release`]. One message in `twice` comes twice.
-pub(super) async fn change(simulator: &Simulator, changes: &[Change], twice: u64) -> Result<()> {
-    for changes in changes.chunks(CHUNK) {
-        let order = json!({
-            "tenant": TENANT, "changes": changes, "duplicate": twice, "hold": true,
-        });
-        let path = "/simulator/devices/status";
-        simulator.control().post::<Value>(path, &order).await?;
-    }
-    Ok(())
+/// Changes statuses; the events are held back until [`release`], some of them twice.
+pub(super) async fn change(simulator: &Simulator, changes: &[Change]) -> Result<()> {
+    let path = "/simulator/devices/status";
+    hold(simulator, path, "changes", changes).await
 }
 
-/// Decommissions devices; the events are held back until [`release`].
-pub(super) async fn decommission(simulator: &Simulator, ids: &[String], twice: u64) -> Result<()> {
-    for ids in ids.chunks(CHUNK) {
-        let order = json!({"tenant": TENANT, "ids": ids, "duplicate": twice, "hold": true});
-        let path = "/simulator/devices/decommission";
+/// Decommissions devices; the events are held back until [`release`], some of them twice.
+pub(super) async fn decommission(simulator: &Simulator, ids: &[String]) -> Result<()> {
+    let path = "/simulator/devices/decommission";
+    hold(simulator, path, "ids", ids).await
+}
+
+async fn hold(
+    simulator: &Simulator,
+    path: &str,
+    name: &str,
+    items: &[impl Serialize],
+) -> Result<()> {
+    let (twice, once): (Vec<_>, Vec<_>) =
+        items.iter().enumerate().partition(|(n, _)| n % TWICE == 0);
+    for (duplicate, items) in [(0, once), (1, twice)] {
+        let items: Vec<_> = items.into_iter().map(|(_, item)| item).collect();
+        let order = json!({"tenant": TENANT, name: items, "duplicate": duplicate, "hold": true});
         simulator.control().post::<Value>(path, &order).await?;
     }
     Ok(())
@@ -124,28 +140,29 @@ struct Shown {
 struct ShownDevice {
     id: String,
     status: Status,
-    delivered: Option<Value>,
+    delivered: Option<String>,
     deployments: u64,
 }
 
 impl ShownDevice {
     fn truth(self) -> Truth {
-        let connection_string = self
-            .delivered
-            .as_ref()
-            .and_then(|it| it["azureConnectionString"].as_str());
+        let delivered = self.delivered.as_deref();
         Truth {
             status: self.status,
-            delivered_key: connection_string.and_then(key_fingerprint),
+            delivered_key: delivered.and_then(|it| key_fingerprint(it, &self.id)),
             deployments: self.deployments,
         }
     }
 }
 
-/// The first 16 hex digits of SHA-256 of the key's text, as the hub shows it.
-fn key_fingerprint(connection_string: &str) -> Option<String> {
-    let mut parts = connection_string.split(';');
-    let key = parts.find_map(|part| part.strip_prefix("SharedAccessKey="))?;
+/// The first 16 hex digits of SHA-256 of the key's text, as the hub shows it. Nothing if the
+/// connection string is another device's.
+fn key_fingerprint(connection_string: &str, device: &str) -> Option<String> {
+    let part = |name| {
+        let mut parts = connection_string.split(';');
+        parts.find_map(|part| part.strip_prefix(name))
+    };
+    let key = part("SharedAccessKey=").filter(|_| part("DeviceId=") == Some(device))?;
     let hash = digest(&SHA256, key.as_bytes());
     let mut text = String::new();
     for byte in &hash.as_ref()[..8] {
@@ -159,11 +176,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fingerprint_is_of_the_key_alone() {
-        let fingerprint = key_fingerprint("HostName=h;DeviceId=d;SharedAccessKey=abc=").unwrap();
-        let other = key_fingerprint("HostName=i;DeviceId=e;SharedAccessKey=abc=").unwrap();
-        assert_eq!(fingerprint, other);
-        assert_eq!(fingerprint.len(), 16);
-        assert_eq!(key_fingerprint("HostName=h;DeviceId=d"), None);
+    fn a_fingerprint_is_of_the_key_alone_and_of_the_device_itself() {
+        let fingerprint = |text| key_fingerprint(text, "d");
+        let one = fingerprint("HostName=h;DeviceId=d;SharedAccessKey=abc=").unwrap();
+        let same = fingerprint("HostName=i;DeviceId=d;SharedAccessKey=abc=").unwrap();
+        assert_eq!((&one, one.len()), (&same, 16));
+        assert_ne!(fingerprint("DeviceId=d;SharedAccessKey=abd="), Some(one));
+        assert_eq!(fingerprint("DeviceId=e;SharedAccessKey=abc="), None);
+        assert_eq!(fingerprint("HostName=h;DeviceId=d"), None);
     }
 }

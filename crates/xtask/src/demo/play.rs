@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use super::{
-    fleet::{Change, Fleet, Status},
+    fleet::{Change, Fleet, Life, Status},
     hub::{self, Journal},
     judge::{Foreign, Scene},
     mender,
@@ -20,8 +20,6 @@ use super::{
 /// Identities made by hand under ids that Mender accepts too, and under ids that it does not know.
 const OCCUPIED: usize = 10;
 const UNKNOWN: usize = 10;
-/// One message in so many comes twice.
-const TWICE: u64 = 10;
 /// The worker is killed when this share of the identities has been made, in percent, ...
 const KILL_AT: u64 = 40;
 /// ... and the second act begins at this one.
@@ -56,8 +54,11 @@ impl<'a> Play<'a> {
         seed: u64,
         progress: &'a Progress,
     ) -> Result<Self> {
-        let mut ids = mender::make(&stage.simulator, devices + OCCUPIED).await?;
-        let occupied = ids.split_off(devices);
+        let lives = (0..devices).map(Life::of);
+        let told: Vec<Status> = lives.filter_map(Life::born).collect();
+        let born = mender::announce(&stage.simulator, &told).await?;
+        let mut quiet = mender::make(&stage.simulator, devices - born.len() + OCCUPIED).await?;
+        let occupied = quiet.split_off(devices - born.len());
         let unknown = (1..=UNKNOWN).map(|number| format!("made-by-hand-{number:02}"));
         let mut foreign = Vec::new();
         for id in occupied.iter().cloned().chain(unknown) {
@@ -77,7 +78,7 @@ impl<'a> Play<'a> {
             progress,
             seed,
             malformed: malformed(&occupied[0]),
-            fleet: Fleet::of(ids),
+            fleet: Fleet::of(devices, born, quiet),
             occupied,
             foreign,
             published: 0,
@@ -105,7 +106,7 @@ impl<'a> Play<'a> {
             status: Status::Accepted,
         };
         changes.extend(self.occupied.iter().map(accepted));
-        mender::change(&self.stage.simulator, &changes, TWICE).await?;
+        mender::change(&self.stage.simulator, &changes).await?;
         self.publish("first act: every device gets its first status", 0)
             .await
     }
@@ -115,9 +116,9 @@ impl<'a> Play<'a> {
     async fn second_act(&mut self) -> Result<()> {
         for round in 1..3 {
             let changes = self.fleet.changes(round);
-            mender::change(&self.stage.simulator, &changes, TWICE).await?;
+            mender::change(&self.stage.simulator, &changes).await?;
         }
-        mender::decommission(&self.stage.simulator, &self.fleet.leavers(), TWICE).await?;
+        mender::decommission(&self.stage.simulator, &self.fleet.leavers()).await?;
         self.publish(
             "second act: rejected, accepted again, dismissed, decommissioned",
             1,

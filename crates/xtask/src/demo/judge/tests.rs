@@ -52,10 +52,6 @@ fn an_accepted_device_is_there_enabled_and_has_its_key() {
         delivered_key: None,
         ..accepted()
     };
-    let undeployed = || Truth {
-        deployments: 0,
-        ..accepted()
-    };
     let other_key = Identity::new(true, Some("fedcba9876543210"));
     check(Life::Kept, accepted(), Some(identity(true)), None);
     let wrong = |truth, identity, why| check(Life::Kept, truth, identity, Some(why));
@@ -65,11 +61,6 @@ fn an_accepted_device_is_there_enabled_and_has_its_key() {
         undelivered(),
         Some(identity(true)),
         "no connection string was delivered",
-    );
-    wrong(
-        undeployed(),
-        Some(identity(true)),
-        "the connection string was stored but never deployed",
     );
     wrong(
         accepted(),
