@@ -19,6 +19,9 @@ pub(crate) const OUTCOME: &str = "Iothub-Outcome";
 /// Length of a dead letter's original body in bytes, where the letter holds only its beginning.
 pub(crate) const TRUNCATED: &str = "Iothub-Dlq-Truncated";
 
+/// The place of a device in the list of its message, on dead letters of one device of several.
+pub(crate) const LIST_INDEX: &str = "Iothub-List-Index";
+
 /// The longest event id that a header may bring.
 const MAX_EVENT_ID: usize = 128;
 

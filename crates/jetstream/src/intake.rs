@@ -184,7 +184,11 @@ impl Intake {
         let own_name = EventId(format!("{}-{}", delivery.stream, delivery.sequence));
         let mut wrong = headers::replay(&pairs).err();
         let id = match headers::event_id(&pairs) {
-            Ok(Some(id)) => id,
+            Ok(Some(id)) => {
+                // What a wake-up carries is an event like any other.
+                pairs.retain(|(name, _)| name != header::WAKE_UP);
+                id
+            }
             Ok(None) => {
                 if !wake_up {
                     // From here on the event has this name, wherever its bytes go.

@@ -1,8 +1,10 @@
 //! Connects the reconciler to NATS JetStream.
 //!
 //! The reconciler's ports live here on streams, consumers and key-value buckets: [`KvDevices`] is
-//! the device store. [`setup`] makes what they need; they themselves only open it, so a worker
-//! needs no administrator's rights.
+//! the device store, [`NatsStreams`] takes wake-ups, dead letters and outcomes, [`Intake`] hands
+//! out work, and [`Ingest`] brings Mender's messages in. [`setup`] makes what they need; they
+//! themselves only open it, so a worker needs no administrator's rights. For operators there are
+//! [`DeadLetters`], [`Outcomes`] and [`status`].
 //!
 //! Two rules hold everywhere. What must not be lost is published and its acknowledgement awaited
 //! before the message it came from is acknowledged, and that acknowledgement is confirmed too. And
@@ -12,26 +14,35 @@
 mod ack;
 mod assets;
 mod connect;
+mod dead_letters;
 mod devices;
 mod error;
 mod headers;
+mod ingest;
 mod intake;
 mod integrations;
 mod keys;
 mod letters;
 mod names;
 mod open;
+mod outcomes;
 mod publish;
 mod pull;
+mod replay;
 mod setup;
+mod status;
 mod streams;
 
 pub use ack::NatsAck;
 pub use connect::{Auth, ConnectOptions, check_server, connect, context};
+pub use dead_letters::{DeadLetters, Letter, LetterPage, Replayed};
 pub use devices::KvDevices;
 pub use error::{Error, Result};
+pub use ingest::{Ingest, IngestCounters, IngestSettings};
 pub use intake::{Intake, IntakeCounters, IntakeSettings};
 pub use integrations::{IntegrationChange, IntegrationWatch, KvIntegrations};
 pub use names::{NameError, Names};
+pub use outcomes::Outcomes;
 pub use setup::{Action, Change, Setup, ensure_ingest_consumer, setup};
+pub use status::{ConsumerStatus, Status, StreamStatus, status};
 pub use streams::NatsStreams;

@@ -1,0 +1,163 @@
+//! The log of outcomes, read.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use async_nats::jetstream::{
+    self, Context,
+    consumer::{DeliverPolicy, pull},
+    stream::Stream,
+};
+use futures::StreamExt as _;
+use lifecycle::{DeviceRef, EventId, Outcome};
+use messages::{OutcomeMessage, header};
+use tokio::time::Instant;
+
+use crate::{Error, Names, Result, headers::OUTCOME, open, streams::outcome_name};
+
+/// Reading stops with an error after this long without a message.
+const SILENCE: Duration = Duration::from_secs(10);
+/// Every outcome.
+const ALL: [Outcome; 5] = [
+    Outcome::Applied,
+    Outcome::Unchanged,
+    Outcome::Superseded,
+    Outcome::Ignored,
+    Outcome::Dead,
+];
+
+/// The outcome stream.
+#[derive(Debug, Clone)]
+pub struct Outcomes {
+    names: Names,
+    stream: Stream,
+}
+
+impl Outcomes {
+    /// Opens the stream that `setup` has made.
+    pub async fn open(context: &Context, names: &Names) -> Result<Self> {
+        Ok(Self {
+            names: names.clone(),
+            stream: open::stream(context, &names.outcome_stream()).await?,
+        })
+    }
+
+    /// How many outcomes of each kind are in the log; of one tenant, or all.
+    pub async fn count(&self, tenant: Option<&str>) -> Result<BTreeMap<Outcome, u64>> {
+        let mut counts: BTreeMap<Outcome, u64> = ALL.map(|outcome| (outcome, 0)).into();
+        let filter = self.names.outcome_filter(tenant, None);
+        let mut reading = self.read(filter, true).await?;
+        while let Some(message) = reading.next().await? {
+            let headers = message.headers.as_ref();
+            let name = headers.and_then(|headers| headers.get(OUTCOME));
+            let known = |outcome: &Outcome| Some(outcome_name(*outcome)) == name.map(AsRef::as_ref);
+            if let Some(outcome) = ALL.into_iter().find(known) {
+                *counts.entry(outcome).or_default() += 1;
+            }
+        }
+        Ok(counts)
+    }
+
+    /// The last outcomes of a device, at most `limit`, oldest first.
+    pub async fn last(&self, device: &DeviceRef, limit: usize) -> Result<Vec<OutcomeMessage>> {
+        let mut last = VecDeque::new();
+        let mut reading = self.read(self.of(Some(device)), false).await?;
+        while let Some(message) = reading.next().await? {
+            let outcome = OutcomeMessage::parse(&message.payload);
+            last.extend(outcome.ok());
+            if last.len() > limit {
+                last.pop_front();
+            }
+        }
+        Ok(last.into())
+    }
+
+    /// Waits until an event has ended, and tells how: `None` if it has not `within` that time.
+    /// Knowing the device makes it cheap.
+    pub async fn wait(
+        &self,
+        event: &EventId,
+        device: Option<&DeviceRef>,
+        within: Duration,
+    ) -> Result<Option<OutcomeMessage>> {
+        let end = Instant::now() + within;
+        let mut messages = self.follow(self.of(device), false).await?;
+        while let Ok(Some(message)) = tokio::time::timeout_at(end, messages.next()).await {
+            let message = message.map_err(|error| Error::unavailable("outcomes", &error))?;
+            let headers = message.headers.as_ref();
+            let id = headers.and_then(|headers| headers.get(header::EVENT_ID));
+            if id.is_some_and(|id| id.as_str() == event.0)
+                && let Ok(outcome) = OutcomeMessage::parse(&message.payload)
+            {
+                return Ok(Some(outcome));
+            }
+        }
+        Ok(None)
+    }
+
+    fn of(&self, device: Option<&DeviceRef>) -> String {
+        let (tenant, device) = (device.map(|d| &d.tenant), device.map(|d| &d.device));
+        let tenant = tenant.map(lifecycle::TenantId::as_str);
+        let device = device.map(lifecycle::DeviceId::as_str);
+        self.names.outcome_filter(tenant, device)
+    }
+
+    /// Reads what is there now.
+    async fn read(&self, filter: String, headers_only: bool) -> Result<Reading> {
+        let mut info = self.stream.clone();
+        let info = info.info().await;
+        let info = info.map_err(|error| Error::unavailable("outcomes", &error))?;
+        let last = info.state.last_sequence;
+        let next = self.stream.direct_get_last_for_subject(&filter).await;
+        // Without a single message the consumer would have nothing to say.
+        let last = next.map_or(0, |message| message.sequence.min(last));
+        Ok(Reading {
+            last,
+            messages: match last {
+                0 => None,
+                _ => Some(Box::new(self.follow(filter, headers_only).await?)),
+            },
+        })
+    }
+
+    async fn follow(&self, filter: String, headers_only: bool) -> Result<pull::Ordered> {
+        let consumer = self
+            .stream
+            .create_consumer(pull::OrderedConfig {
+                filter_subject: filter,
+                headers_only,
+                deliver_policy: DeliverPolicy::All,
+                ..pull::OrderedConfig::default()
+            })
+            .await
+            .map_err(|error| Error::unavailable("outcomes", &error))?;
+        let messages = consumer.messages().await;
+        messages.map_err(|error| Error::unavailable("outcomes", &error))
+    }
+}
+
+/// Messages up to the last one that was there when reading began.
+struct Reading {
+    last: u64,
+    messages: Option<Box<pull::Ordered>>,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Result<Option<jetstream::Message>> {
+        let Some(messages) = &mut self.messages else {
+            return Ok(None);
+        };
+        let message = match tokio::time::timeout(SILENCE, messages.next()).await {
+            Ok(Some(Ok(message))) => message,
+            Ok(Some(Err(error))) => return Err(Error::unavailable("outcomes", &error)),
+            Ok(None) | Err(_) => return Err(Error::Unavailable("outcomes fell silent".to_owned())),
+        };
+        let sequence = message.info().map(|info| info.stream_sequence);
+        if sequence.is_ok_and(|sequence| sequence >= self.last) {
+            self.messages = None;
+        }
+        Ok(Some(message))
+    }
+}
