@@ -34,10 +34,10 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
     let merged = builder
         .add_source(environment)
         .build()
-        .map_err(|error| ConfigError(format!("{place}: {error}")))?;
+        .map_err(|error| ConfigError(format!("{place}: {}", in_a_line(&error))))?;
     let mut unknown = Vec::new();
     let config: Config = serde_ignored::deserialize(merged, |path| unknown.push(path.to_string()))
-        .map_err(|error| ConfigError(format!("{place}: {error}")))?;
+        .map_err(|error| ConfigError(format!("{place}: {}", in_a_line(&error))))?;
     if let Some(key) = unknown.first() {
         return Err(ConfigError(format!(
             "{place}: unknown key `{key}`{}",
@@ -46,6 +46,16 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
     }
     check(&config).map_err(|problem| ConfigError(format!("{place}: {problem}")))?;
     Ok(config)
+}
+
+/// An error without the excerpt that the TOML parser draws below it.
+fn in_a_line(error: &config::ConfigError) -> String {
+    let text = error.to_string();
+    let words = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.contains('|') && !line.is_empty());
+    words.collect::<Vec<_>>().join(": ")
 }
 
 /// The nearest key there is, if one is near.
