@@ -1,6 +1,10 @@
 //! How a hub reply changes what a record knows.
 
-use crate::{Delivery, Facts, HubView, IntegrationRef, Intent, Made, Op, Record, Retry};
+use std::cmp::Ordering;
+
+use crate::{
+    Delivery, Facts, HubView, IntegrationRef, Intent, Key, Made, Op, Record, Retry, Timestamp,
+};
 
 impl Retry {
     /// A request did what it should: later trouble starts counting anew.
@@ -25,14 +29,37 @@ impl Record {
         }
     }
 
-    /// Adopts the tenant's present integration. What was known of another hub is void.
+    /// The newest incarnation that a decommission has closed, if the record is closed at all.
+    pub(crate) fn closed_incarnation(&self) -> Option<Timestamp> {
+        self.closed.or(self.key.incarnation)
+    }
+
+    /// If `key` begins a newer incarnation, what was made without knowing one was made for the
+    /// one that ends.
+    pub(crate) fn outlive(&mut self, key: &Key) {
+        if key.compare_incarnation(&self.key) != Ordering::Greater {
+            return;
+        }
+        if let Some(made) = &mut self.made {
+            made.incarnation = made.incarnation.or(self.key.incarnation);
+        }
+        for intent in &mut self.intents {
+            intent.key = intent.key.learn(&self.key);
+        }
+    }
+
+    /// Adopts the tenant's present integration. What was known of another hub is void, except
+    /// what may still be under way: the integration may come back, and a delivery reaches the
+    /// same device from any hub.
     pub(crate) fn move_to(&mut self, integration: &IntegrationRef) {
         if self.integration.hub != integration.hub || self.integration.id != integration.id {
             self.hub = HubView::Unknown;
             self.confirmed = false;
             self.made = None;
-            self.intents.clear();
-            self.delivery = Delivery::default();
+            self.delivery = Delivery {
+                claim: self.delivery.claim.take(),
+                ..Delivery::default()
+            };
         }
         if self.integration != *integration {
             self.integration = integration.clone();

@@ -12,6 +12,7 @@
 //! Reading order: [`Event`] and [`Key`] (what is said), [`Record`] (what is remembered), `merge`
 //! (who wins), `plan` (what is missing), `step` (how replies are taken).
 
+mod advance;
 mod effect;
 mod event;
 mod id;

@@ -10,7 +10,9 @@
 
 use std::cmp::Ordering;
 
-use crate::{Device, Done, Event, IntegrationRef, Key, Outcome, Question, Record, Status, Working};
+use crate::{
+    Device, Done, Event, IntegrationRef, Key, Outcome, Question, Record, Status, Timestamp, Working,
+};
 
 /// What became of an event.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,55 +55,73 @@ fn redelivered(record: &mut Record, event: &Event) -> Option<Verdict> {
 }
 
 fn decommission(record: &mut Record, event: Event, closed: bool) -> Verdict {
+    if closed {
+        return decommission_again(record, event);
+    }
     match event.key().compare_incarnation(&record.key) {
         Ordering::Less => superseded(record, event),
-        Ordering::Greater if closed => {
-            record.key.incarnation = event.created;
-            superseded(record, event)
-        }
-        _ if closed && record.parked.is_some() && event.replay > 0 => take(record, event),
-        _ if closed => superseded(record, event),
         Ordering::Equal if record.reopened && event.created.is_none() => {
-            let status = record.status;
-            take(record, event);
-            record.status = status;
-            record.question = Some(Question::Close);
-            Verdict::Work
+            doubt(record, event, Question::Close)
         }
-        _ => take(record, event),
+        Ordering::Equal | Ordering::Greater => {
+            record.outlive(&event.key());
+            take(record, event)
+        }
     }
 }
 
-fn reopen(record: &mut Record, event: Event) -> Verdict {
-    let newer = event.key().compare_incarnation(&record.key) == Ordering::Greater;
-    if newer && event.status.creates() {
-        record.reopened = true;
+/// A decommission of an id that is closed. It may be about an incarnation that was not closed.
+fn decommission_again(record: &mut Record, event: Event) -> Verdict {
+    if record.closed.is_some() && event.created.is_none() {
+        return doubt(record, event, Question::Close);
+    }
+    let newer = is_after(event.created, record.closed_incarnation());
+    if newer {
+        let all = event.key().compare_incarnation(&record.key) != Ordering::Less;
+        record.closed = event.created.filter(|_| !all);
+        record.key.incarnation = record.key.incarnation.max(event.created);
+    }
+    if record.parked.is_some() && (newer || event.replay > 0) {
         return take(record, event);
     }
-    if newer {
-        // It opens nothing, but an older accept of its incarnation must not come after it.
-        record.key = event.key();
-    }
     superseded(record, event)
+}
+
+fn reopen(record: &mut Record, event: Event) -> Verdict {
+    let closed = record.closed_incarnation();
+    let newer = event.key().compare(&record.key) == Ordering::Greater;
+    if !(newer && is_after(event.created, closed)) {
+        return superseded(record, event);
+    }
+    record.reopened = true;
+    record.outlive(&event.key());
+    if event.status.creates() {
+        return take(record, event);
+    }
+    // It opens nothing, but an older accept of its incarnation must not come after it.
+    record.closed = closed;
+    record.key = event.key();
+    superseded(record, event)
+}
+
+/// Whether one incarnation is known to be newer than another.
+fn is_after(created: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    matches!((created, other), (Some(new), Some(old)) if new > old)
 }
 
 fn update(record: &mut Record, event: Event) -> Verdict {
     match event.key().compare(&record.key) {
         Ordering::Greater => {
             record.reopened |= event.key().compare_incarnation(&record.key) == Ordering::Greater;
+            record.outlive(&event.key());
             take(record, event)
         }
-        Ordering::Equal if event.status != record.status => {
-            let status = record.status;
-            take(record, event);
-            record.status = status;
-            record.question = Some(Question::Tie);
-            Verdict::Work
-        }
+        Ordering::Equal if event.status != record.status => doubt(record, event, Question::Tie),
         Ordering::Equal if record.parked.is_some() && event.replay > 0 => take(record, event),
         Ordering::Less if is_a_hint(record, &event) => {
             record.key = record.key.learn(&event.key());
             record.confirmed = false;
+            record.parked = None;
             start(record, event);
             Verdict::Work
         }
@@ -116,7 +136,17 @@ fn is_a_hint(record: &Record, event: &Event) -> bool {
         && record.status == event.status
         && event.key().compare_incarnation(&record.key) == Ordering::Equal
         && record.working.is_none()
-        && record.parked.is_none()
+        && (record.parked.is_none() || event.replay > 0)
+}
+
+/// Works for `event`, but keeps the status until Mender has answered.
+fn doubt(record: &mut Record, event: Event, question: Question) -> Verdict {
+    let (status, closed) = (record.status, record.closed);
+    take(record, event);
+    record.status = status;
+    record.closed = closed;
+    record.question = Some(question);
+    Verdict::Work
 }
 
 /// Makes `event` the newest one and the one being worked for.
@@ -138,6 +168,9 @@ fn take(record: &mut Record, event: Event) -> Verdict {
         revision,
     };
     record.status = event.status;
+    if event.status != Status::Decommissioned {
+        record.closed = None;
+    }
     record.question = None;
     record.parked = None;
     start(record, event);

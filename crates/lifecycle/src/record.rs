@@ -57,6 +57,10 @@ pub struct Record {
     /// The id was decommissioned before and opened again by a newer incarnation.
     #[serde(default)]
     pub reopened: bool,
+    /// While decommissioned: the newest incarnation that is closed, where `key` has moved on to
+    /// a newer one that was heard of but not accepted yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Timestamp>,
 }
 
 /// What the hub holds under the device's id, as far as is known.
@@ -318,6 +322,7 @@ impl Record {
             parked: None,
             retry: Retry::default(),
             reopened: false,
+            closed: None,
         }
     }
 

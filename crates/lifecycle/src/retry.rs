@@ -51,7 +51,7 @@ pub struct RetryPolicy {
     pub cap: Duration,
     /// Waits up to this long happen in the process; longer ones become wake-ups.
     pub in_process: Duration,
-    /// An event that has been tried for this long is dead-lettered.
+    /// An event that has waited this long, over all its failures, is dead-lettered.
     pub max_age: Duration,
     /// Conflicts in a row before they count as a transient failure.
     pub max_conflicts: u32,
@@ -76,8 +76,10 @@ pub struct Retry {
     pub attempt: u32,
     /// Conflicts since the last success.
     pub conflicts: u32,
-    /// When the work was first tried.
+    /// When the work first failed, roughly: for people to read.
     pub since: Option<Timestamp>,
+    /// Sum of the waits that failures of the event itself have asked for.
+    pub waited: Duration,
     /// Not to be tried again before this time.
     pub not_before: Option<Timestamp>,
     /// What failed last, in words without secrets.
@@ -95,6 +97,10 @@ pub(crate) enum Remedy {
 impl RetryPolicy {
     /// What to do about `failure`; counts it in `retry`.
     ///
+    /// The age of an event is the sum of its waits, not the time that has passed: what a worker
+    /// knows of the time may be days late when it starts on a backlog, and neither an outage of
+    /// the worker nor a suspended tenant is the event's fault.
+    ///
     /// `jitter` is in thousandths: waits are stretched by up to a half, so that devices that
     /// failed together do not return together.
     pub(crate) fn remedy(
@@ -105,7 +111,7 @@ impl RetryPolicy {
         jitter: u16,
     ) -> Remedy {
         retry.last_error = Some(failure.to_string());
-        let since = *retry.since.get_or_insert(now);
+        retry.since.get_or_insert(now);
         let spread = |wait: Duration| wait + wait * u32::from(jitter.min(1000)) / 2000;
         match failure {
             Failure::Permanent(_) => return Remedy::GiveUp,
@@ -117,7 +123,7 @@ impl RetryPolicy {
             }
             Failure::Conflict | Failure::Transient(_) | Failure::Throttled { .. } => {}
         }
-        if now.since(since) >= self.max_age {
+        if retry.waited >= self.max_age {
             return Remedy::GiveUp;
         }
         retry.attempt = retry.attempt.saturating_add(1);
@@ -127,7 +133,9 @@ impl RetryPolicy {
             _ => self.first,
         };
         let doubled = first.saturating_mul(1 << (retry.attempt - 1).min(16));
-        Remedy::Wait(spread(doubled.min(self.cap.max(first))))
+        let wait = spread(doubled.min(self.cap.max(first)));
+        retry.waited = retry.waited.saturating_add(wait);
+        Remedy::Wait(wait)
     }
 }
 
@@ -151,9 +159,8 @@ mod tests {
         }
     }
 
-    fn waits(failure: &Failure, retry: &mut Retry, at: u64) -> Remedy {
-        let now = Timestamp::default().plus(Duration::from_secs(at));
-        policy().remedy(retry, failure, now, 0)
+    fn waits(failure: &Failure, retry: &mut Retry) -> Remedy {
+        policy().remedy(retry, failure, Timestamp::default(), 0)
     }
 
     #[test]
@@ -161,7 +168,7 @@ mod tests {
         let mut retry = Retry::default();
         let down = Failure::Transient("down".into());
         let secs: Vec<_> = (0..9)
-            .map(|_| match waits(&down, &mut retry, 0) {
+            .map(|_| match waits(&down, &mut retry) {
                 Remedy::Wait(wait) => wait.as_secs(),
                 other => panic!("{other:?}"),
             })
@@ -172,15 +179,17 @@ mod tests {
     #[test]
     fn old_age_ends_transient_failures_but_never_credential_ones() {
         let mut retry = Retry::default();
-        waits(&Failure::Transient("down".into()), &mut retry, 0);
-        assert_eq!(
-            waits(&Failure::Transient("down".into()), &mut retry, 3600),
-            Remedy::GiveUp
-        );
+        let down = Failure::Transient("down".into());
+        let mut tries = 0;
+        while waits(&down, &mut retry) != Remedy::GiveUp {
+            tries += 1;
+            assert!(tries < 100, "bounded");
+        }
+        assert!(tries >= 60, "an hour of waits of at most a minute");
         let refused = Failure::Credentials("401".into());
         let before = retry.attempt;
         assert_eq!(
-            waits(&refused, &mut retry, 9_999_999),
+            waits(&refused, &mut retry),
             Remedy::Wait(Duration::from_secs(60))
         );
         assert_eq!(
@@ -190,12 +199,25 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_catches_up_by_days_does_not_age_an_event() {
+        let down = Failure::Transient("down".into());
+        let mut retry = Retry::default();
+        let start = Timestamp::default();
+        policy().remedy(&mut retry, &down, start, 0);
+        let days_later = start.plus(Duration::from_secs(72 * 3600));
+        assert_eq!(
+            policy().remedy(&mut retry, &down, days_later, 0),
+            Remedy::Wait(Duration::from_secs(2))
+        );
+    }
+
+    #[test]
     fn conflicts_are_read_again_at_once_but_not_for_ever() {
         let mut retry = Retry::default();
-        assert_eq!(waits(&Failure::Conflict, &mut retry, 0), Remedy::Again);
-        assert_eq!(waits(&Failure::Conflict, &mut retry, 0), Remedy::Again);
+        assert_eq!(waits(&Failure::Conflict, &mut retry), Remedy::Again);
+        assert_eq!(waits(&Failure::Conflict, &mut retry), Remedy::Again);
         assert_eq!(
-            waits(&Failure::Conflict, &mut retry, 0),
+            waits(&Failure::Conflict, &mut retry),
             Remedy::Wait(Duration::from_secs(1))
         );
     }

@@ -1,12 +1,10 @@
 //! One step: an input changes the device and asks for an effect.
 
+use crate::advance::{advance, arm, fail, report};
 use crate::merge::{Verdict, merge};
-use crate::plan::{Plan, plan};
-use crate::retry::Remedy;
 use crate::{
-    Claim, Context, Device, Done, Effect, Event, Failure, Fate, HubView, HubWrite, Input, Intent,
-    Mark, MenderView, Op, Outcome, Parked, Question, ReadReply, Status, Step, Timestamp, Wanted,
-    WriteReply,
+    Context, Device, Done, Effect, Event, Failure, Fate, Input, MenderView, Outcome, Question,
+    ReadReply, Status, Step, Timestamp, Wanted, WriteReply,
 };
 
 /// Decides what to do next.
@@ -219,18 +217,14 @@ fn on_mender(
     let asked = record.working.as_ref().map(|working| working.event.status);
     match (record.question.take(), asked) {
         (Some(Question::Tie), Some(other)) => {
-            let before = record.status;
             record.status = settle_tie(record.status, other, view);
-            if record.status == before {
-                device.report = record.finish(Outcome::Superseded, None);
-            }
         }
-        (Some(Question::Close), Some(_)) => match view {
-            MenderView::Absent | MenderView::Decommissioning => {
-                record.status = Status::Decommissioned;
-            }
-            MenderView::Known(_) => device.report = record.finish(Outcome::Superseded, None),
-        },
+        (Some(Question::Close), Some(_))
+            if matches!(view, MenderView::Absent | MenderView::Decommissioning) =>
+        {
+            record.status = Status::Decommissioned;
+            record.closed = None;
+        }
         _ => {}
     }
     advance(device, ctx)
@@ -243,143 +237,4 @@ fn settle_tie(held: Status, other: Status, view: MenderView) -> Status {
         _ if other.wanted() == Wanted::Disabled => other,
         _ => held,
     }
-}
-
-/// Goes on with whatever the record needs next.
-fn advance(device: &mut Device, ctx: &Context<'_>) -> Effect {
-    let Some(record) = &mut device.record else {
-        return Effect::Ack;
-    };
-    if !record.outbox.is_empty() || device.report.is_some() {
-        return report(device);
-    }
-    if let Some(parked) = &record.parked {
-        return record.working.as_ref().map_or(Effect::Ack, |working| {
-            Effect::DeadLetter(working.event.clone(), parked.clone())
-        });
-    }
-    if let Some(due) = record.retry.not_before.filter(|due| *due > ctx.now) {
-        return arm(device, due);
-    }
-    record.retry.not_before = None;
-    match plan(device, ctx.now, ctx.policy) {
-        Plan::AskMender => Effect::AskMender,
-        Plan::Read => Effect::Read,
-        Plan::Write(op) => write(device, op, ctx),
-        Plan::Deliver { generation } => claim(device, generation, ctx),
-        Plan::Tag { etag } => Effect::Tag { etag },
-        Plan::Await(due) => arm(device, due),
-        Plan::Nothing => settle(device),
-    }
-}
-
-fn settle(device: &mut Device) -> Effect {
-    let Some(record) = &mut device.record else {
-        return Effect::Ack;
-    };
-    record.confirmed = true;
-    let changed = record
-        .working
-        .as_ref()
-        .is_some_and(|working| working.changed);
-    device.report = match (&record.hub, changed) {
-        (HubView::Foreign, _) => record.finish(Outcome::Ignored, Some("the identity is foreign")),
-        (_, true) => record.finish(Outcome::Applied, None),
-        (_, false) => record.finish(Outcome::Unchanged, None),
-    };
-    report(device)
-}
-
-/// Publishes what has ended, or acknowledges if nothing has.
-fn report(device: &mut Device) -> Effect {
-    let owed = device.record.iter().flat_map(|record| record.outbox.iter());
-    let ended: Vec<Done> = owed.chain(device.report.iter()).cloned().collect();
-    if ended.is_empty() {
-        Effect::Ack
-    } else {
-        Effect::Report(ended)
-    }
-}
-
-fn arm(device: &mut Device, due: Timestamp) -> Effect {
-    let Some(record) = &mut device.record else {
-        return Effect::Ack;
-    };
-    record.retry.not_before = Some(due);
-    if let Some(working) = &mut record.working {
-        working.owed = true;
-    }
-    Effect::Arm(due)
-}
-
-fn fail(device: &mut Device, failure: &Failure, ctx: &Context<'_>) -> Effect {
-    device.fresh = false;
-    device.held = None;
-    let Some(record) = &mut device.record else {
-        return Effect::Ack;
-    };
-    record.confirmed = false;
-    match ctx
-        .policy
-        .remedy(&mut record.retry, failure, ctx.now, ctx.jitter)
-    {
-        Remedy::Again => advance(device, ctx),
-        Remedy::Wait(wait) if wait <= ctx.policy.in_process => Effect::Pause(wait),
-        Remedy::Wait(wait) => arm(device, ctx.now.plus(wait)),
-        Remedy::GiveUp => {
-            record.parked = Some(Parked {
-                error: failure.to_string(),
-                exhausted: !matches!(failure, Failure::Permanent(_)),
-                attempts: record.retry.attempt,
-            });
-            advance(device, ctx)
-        }
-    }
-}
-
-fn write(device: &mut Device, op: Op, ctx: &Context<'_>) -> Effect {
-    let Some(record) = &mut device.record else {
-        return Effect::Ack;
-    };
-    let intent = ctx.fresh.clone();
-    let request = match &op {
-        Op::Create => HubWrite::Create {
-            intent: intent.clone(),
-            mark: Mark {
-                integration: record.integration.id.clone(),
-                intent: intent.clone(),
-            },
-        },
-        Op::Update { etag, enable } => HubWrite::Update {
-            intent: intent.clone(),
-            etag: etag.clone(),
-            enable: *enable,
-        },
-        Op::Delete { etag } => HubWrite::Delete {
-            intent: intent.clone(),
-            etag: etag.clone(),
-        },
-    };
-    record.intents.push(Intent {
-        id: intent,
-        op,
-        key: record.key,
-        seen_at: None,
-    });
-    record.confirmed = false;
-    record.work_changed();
-    Effect::Write(request)
-}
-
-fn claim(device: &mut Device, generation: String, ctx: &Context<'_>) -> Effect {
-    if let Some(record) = &mut device.record {
-        device.claim = Some(ctx.fresh.clone());
-        record.delivery.claim = Some(Claim {
-            id: ctx.fresh.clone(),
-            seen_at: None,
-        });
-        record.confirmed = false;
-        record.work_changed();
-    }
-    Effect::Deliver { generation }
 }
