@@ -63,9 +63,9 @@ pub(crate) enum FleetError {
     Exists(String),
     #[error("device `{0}` is being decommissioned")]
     Decommissioning(String),
-    #[error("a new device is pending or preauthorized, not {0:?}")]
+    #[error("a new device is pending or preauthorized, not {0}")]
     NewStatus(Status),
-    #[error("Mender takes no device from {from:?} to {to:?} (device `{id}`)")]
+    #[error("Mender takes no device from `{from}` to `{to}` (device `{id}`)")]
     Transition {
         id: String,
         from: Status,

@@ -65,19 +65,23 @@ async fn main() -> Result<()> {
     // Refused only if something else in this process came first, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut terminate = signal(SignalKind::terminate()).context("failed to wait for SIGTERM")?;
+    tokio::select! {
+        served = serve(&options) => served,
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+    }
+}
+
+/// Serves for ever, or says why that cannot begin.
+async fn serve(options: &Options) -> Result<()> {
     let listener = TcpListener::bind(options.listen)
         .await
         .with_context(|| format!("failed to listen on {}", options.listen))?;
     let listen = listener.local_addr()?.to_string();
 
-    let simulator = start(&options).await?;
-    tokio::spawn(server::serve(listener, router(simulator)));
+    let simulator = start(options).await?;
     say_ready(&Ready { listen })?;
-
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-    }
+    server::serve(listener, router(simulator)).await;
     Ok(())
 }
 
@@ -117,9 +121,13 @@ fn say_ready(ready: &Ready) -> Result<()> {
 }
 
 fn log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,async_nats=warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
 }
+
+#[cfg(test)]
+mod http_tests;

@@ -41,7 +41,7 @@ enum NoAnswer {
     Panicked,
 }
 
-/// Serves until the task is dropped.
+/// Serves until it is dropped; connections go on then until they end.
 pub(crate) async fn serve(listener: TcpListener, router: Router) {
     let router = Arc::new(router);
     loop {

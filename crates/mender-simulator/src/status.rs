@@ -1,5 +1,7 @@
 //! Statuses, and which of them Mender lets follow each other.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Status of a device, which here is also that of its only auth set.
@@ -38,6 +40,12 @@ impl Status {
         ]
         .into_iter()
         .find(|status| status.as_str() == text)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
