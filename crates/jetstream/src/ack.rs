@@ -21,6 +21,7 @@ use async_nats::{
 use bytes::Bytes;
 use lifecycle::Timestamp;
 use reconciler::ports::{Ack, PortResult};
+use tokio::sync::watch;
 
 use crate::{
     Error, Result,
@@ -30,8 +31,8 @@ use crate::{
     streams::at,
 };
 
-/// How often the server is told of held messages.
-const TELL: Duration = ACK_WAIT.checked_div(3).expect("three is not zero");
+/// The server is told of held messages so many times in an ack wait.
+const TELLS: u32 = 3;
 /// Whoever holds a message for longer than this has lost it; every real wait is shorter.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// Up to this many deliveries, giving a message back is left to the server, which counts each;
@@ -44,25 +45,43 @@ pub(crate) struct Keeper {
     client: Client,
     held: Mutex<HashMap<u64, (Subject, Instant)>>,
     next: AtomicU64,
+    ack_wait: watch::Sender<Duration>,
 }
 
 impl Keeper {
     /// A keeper that works until it and all that it holds is dropped.
     pub(crate) fn start(client: Client) -> Arc<Self> {
+        let (ack_wait, mut changed) = watch::channel(ACK_WAIT);
         let keeper = Arc::new(Self {
             client,
             held: Mutex::default(),
             next: AtomicU64::new(0),
+            ack_wait,
         });
         let weak = Arc::downgrade(&keeper);
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(TELL).await;
-                let Some(keeper) = weak.upgrade() else { return };
-                keeper.tell().await;
+                let pause = pause(*changed.borrow_and_update());
+                match tokio::time::timeout(pause, changed.changed()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return,
+                    Err(_) => {
+                        let Some(keeper) = weak.upgrade() else { return };
+                        keeper.tell().await;
+                    }
+                }
             }
         });
         keeper
+    }
+
+    /// What the consumer's ack wait really is.
+    pub(crate) fn set_ack_wait(&self, ack_wait: Duration) {
+        self.ack_wait.send_if_modified(|held| {
+            let differs = *held != ack_wait;
+            *held = ack_wait;
+            differs
+        });
     }
 
     pub(crate) fn hold(self: &Arc<Self>, reply: Subject) -> Hold {
@@ -76,10 +95,12 @@ impl Keeper {
     }
 
     async fn tell(&self) {
+        // What has only just come need not be told of before the next round.
+        let ages = pause(*self.ack_wait.borrow()) / 2..LONGEST;
         let due: Vec<Subject> = self
             .lock()
             .values()
-            .filter(|(_, since)| (TELL / 2..LONGEST).contains(&since.elapsed()))
+            .filter(|(_, since)| ages.contains(&since.elapsed()))
             .map(|(reply, _)| reply.clone())
             .collect();
         for reply in due {
@@ -94,6 +115,10 @@ impl Keeper {
         // A map left by a panic is whole.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn pause(ack_wait: Duration) -> Duration {
+    (ack_wait / TELLS).max(Duration::from_millis(100))
 }
 
 /// A message that is held, until this is dropped.

@@ -190,6 +190,8 @@ impl Pump {
             opened = open::consumer(context, stream, consumer).await;
         }
         let opened = opened?;
+        self.keeper
+            .set_ack_wait(opened.cached_info().config.ack_wait);
         if self.told.take().is_some() {
             tracing::info!(stream, consumer, "receiving messages again");
         }
