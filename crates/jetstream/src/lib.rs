@@ -2,9 +2,9 @@
 //!
 //! The reconciler's ports live here on streams, consumers and key-value buckets: [`KvDevices`] is
 //! the device store, [`NatsStreams`] takes wake-ups, dead letters and outcomes, [`Intake`] hands
-//! out work, and [`Ingest`] brings Mender's messages in. [`setup`] makes what they need; they
+//! out work, and [`Ingest`] brings Mender's messages in. [`setup()`] makes what they need; they
 //! themselves only open it, so a worker needs no administrator's rights. For operators there are
-//! [`DeadLetters`], [`Outcomes`] and [`status`].
+//! [`DeadLetters`], [`Outcomes`] and [`status()`].
 //!
 //! Two rules hold everywhere. What must not be lost is published and its acknowledgement awaited
 //! before the message it came from is acknowledged, and that acknowledgement is confirmed too. And
