@@ -3,6 +3,7 @@
 //! The order is the protocol: load, decide, store by compare-and-set, perform, decide again,
 //! and acknowledge last. Whoever loses a compare-and-set starts over with a fresh record.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,6 +25,8 @@ use crate::ports::{
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// How long the store and the streams may be away before a message is left to be redelivered.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// Longest pause between two attempts at a message.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// When a message is offered again whose record cannot be understood.
 const NOT_UNDERSTOOD_RETRY: Duration = Duration::from_secs(60);
 
@@ -158,21 +161,9 @@ where
             carries,
             payload,
         };
-        let verdict = {
-            let mut ticks = tokio::time::interval(PROGRESS_EVERY);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            ticks.reset();
-            let mut working = std::pin::pin!(self.work(&work));
-            loop {
-                tokio::select! {
-                    verdict = &mut working => break verdict,
-                    _ = ticks.tick() => {
-                        if let Err(error) = ack.in_progress().await {
-                            tracing::debug!(%error, "could not report progress");
-                        }
-                    }
-                }
-            }
+        let verdict = tokio::select! {
+            verdict = self.work(&work) => verdict,
+            never = keep(&ack) => match never {},
         };
         let (result, ended) = match verdict {
             Ok(()) => (ack.ack().await, Ended::Acknowledged),
@@ -193,6 +184,7 @@ where
         loop {
             match self.attempt(work, &mut unsent).await {
                 Ok(Attempt::Done) => return Ok(()),
+                // Somebody else is at work on this device, or the store answers from behind.
                 Ok(Attempt::Lost) => {
                     self.counters.lost.fetch_add(1, Ordering::Relaxed);
                 }
@@ -205,13 +197,13 @@ where
                 }
                 Err(PortError::Unavailable(what)) => {
                     tracing::warn!(device = %work.about.device, what, "store or streams unavailable, trying again");
-                    if began.elapsed() > PATIENCE {
-                        return Err(pause);
-                    }
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(5));
                 }
             }
+            if began.elapsed() > PATIENCE {
+                return Err(pause);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
@@ -277,7 +269,12 @@ where
 
     /// Waits for the hub's pace, or turns the step into a deferral.
     async fn pass_gate(&self, handling: &Handling<H::Hub>, step: Step) -> Step {
-        let asks_hub = matches!(step.effect, Effect::Read | Effect::Write(_));
+        let asks_hub = match step.effect {
+            Effect::Read | Effect::Write(_) => true,
+            // The identity with its key is read first, unless it is at hand.
+            Effect::Deliver { .. } => handling.held.is_none(),
+            _ => false,
+        };
         let Some(hub) = handling.hub.as_ref().filter(|_| asks_hub) else {
             return step;
         };
@@ -332,6 +329,20 @@ where
     pub(crate) fn count_outcomes(&self, ended: &[Done]) {
         for done in ended {
             self.counters.outcomes[done.outcome as usize].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Keeps a message from being delivered to somebody else, for as long as it is polled. It runs
+/// beside the work, which must not wait for it.
+async fn keep<A: Ack>(ack: &A) -> Infallible {
+    let mut ticks = tokio::time::interval(PROGRESS_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.reset();
+    loop {
+        ticks.tick().await;
+        if let Err(error) = ack.in_progress().await {
+            tracing::debug!(%error, "could not report progress");
         }
     }
 }

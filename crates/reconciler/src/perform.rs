@@ -174,6 +174,12 @@ where
         if held.facts.generation != generation {
             return Err((Failure::Conflict, Fate::Done));
         }
+        // As for a request to the hub: the claim's lease has been running since it was stored,
+        // and reading the key may have taken long.
+        if handling.save_began.elapsed() > self.settings.policy.delivery_lease / 2 {
+            let late = Failure::Transient("too late to deliver safely".to_owned());
+            return Err((late, Fate::Done));
+        }
         count(&self.counters.deliveries);
         self.mender
             .deliver(&work.about, hub.integration(), &held.identity)

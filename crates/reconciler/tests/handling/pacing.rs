@@ -1,0 +1,134 @@
+//! Credentials that are refused and hubs that are too busy: who may still ask.
+
+use std::time::Duration;
+
+use lifecycle::{DeviceRef, Event, EventId, Facts, Failure, Fate, IntentId, Mark, Status};
+use reconciler::Ended;
+use reconciler::ports::Task;
+
+use crate::servers::{Servers, accepted, event, failing};
+
+fn unauthorized() -> Failure {
+    Failure::Credentials("401".into())
+}
+
+fn ours() -> Facts {
+    Facts {
+        generation: "g".into(),
+        etag: "e".into(),
+        enabled: true,
+        mark: Some(Mark {
+            integration: "i".into(),
+            intent: IntentId("before".into()),
+        }),
+    }
+}
+
+fn hub_calls(servers: &Servers) -> usize {
+    let journal = servers.journal();
+    journal
+        .iter()
+        .filter(|call| call.starts_with("hub "))
+        .count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_credential_suspends_the_tenant_without_spending_attempts() {
+    let servers = Servers::new();
+    let worker = servers.worker();
+    servers.next("hub create", failing(unauthorized(), Fate::Done));
+    servers.handle(&worker, &accepted(1)).await;
+    assert_eq!(worker.suspensions().len(), 1);
+    servers.forget();
+
+    let ended = servers.handle(&worker, &accepted(2)).await;
+    assert_eq!(ended, Ended::Acknowledged, "the record owes it");
+    assert_eq!(hub_calls(&servers), 0);
+    let world = servers.world();
+    let record = &world.record.as_ref().expect("stored").record;
+    assert_eq!(record.retry.attempt, 0);
+    assert!(
+        record.intents.is_empty(),
+        "what was deferred was never sent"
+    );
+    let (due, _) = world.armed.last().expect("armed");
+    assert_eq!(due.since(servers.now()), Duration::from_secs(60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspended_tenant_is_probed_and_resumes_by_itself() {
+    let servers = Servers::new();
+    let worker = servers.worker();
+    let event = accepted(1);
+    servers.next("hub create", failing(unauthorized(), Fate::Done));
+    servers.handle(&worker, &event).await;
+    let wake_up = servers.wake_up(&event.about, Some(&event)).await;
+    worker.handle(wake_up).await;
+    assert!(worker.suspensions().is_empty());
+    assert!(servers.world().identity.is_some());
+    assert!(servers.world().dead.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_credential_resumes_at_once() {
+    let servers = Servers::new();
+    let worker = servers.worker();
+    servers.next("hub create", failing(unauthorized(), Fate::Done));
+    servers.handle(&worker, &accepted(1)).await;
+    servers.world().generation += 1;
+    servers.handle(&worker, &accepted(2)).await;
+    assert!(servers.world().identity.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_a_key_for_a_delivery_asks_the_gate_too() {
+    let servers = Servers::new();
+    let worker = servers.worker();
+    // A preauthorized device whose identity is known, but not its key.
+    servers.world().identity = Some(ours());
+    servers
+        .handle(&worker, &event(Status::Preauthorized, 1))
+        .await;
+    let known = servers.world().record.take();
+    // Another device learns that the credential is refused.
+    servers.next("hub create", failing(unauthorized(), Fate::Done));
+    servers.handle(&worker, &accepted(1)).await;
+    servers.world().record = known;
+    servers.forget();
+
+    servers.handle(&worker, &accepted(2)).await;
+    assert_eq!(hub_calls(&servers), 0, "{:?}", servers.journal());
+    let world = servers.world();
+    let record = &world.record.as_ref().expect("stored").record;
+    assert_eq!(
+        record.delivery.claim, None,
+        "what was deferred is not under way"
+    );
+    assert_eq!(world.armed.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_hub_is_left_alone_as_long_as_it_asked() {
+    let servers = Servers::new();
+    let worker = servers.worker();
+    let busy = Failure::Throttled {
+        wait: Some(Duration::from_secs(30)),
+    };
+    servers.next("hub create", failing(busy, Fate::Done));
+    servers.handle(&worker, &accepted(1)).await;
+    servers.forget();
+    let other = Event {
+        id: EventId("other".into()),
+        about: DeviceRef {
+            tenant: "t".parse().unwrap(),
+            device: "other".parse().unwrap(),
+        },
+        ..accepted(1)
+    };
+    servers.world().record = None;
+    let task: Task<Servers> = servers.task(&other);
+    worker.handle(task).await;
+    assert_eq!(hub_calls(&servers), 0, "the same hub, another device");
+    let (due, _) = servers.world().armed.last().cloned().expect("armed");
+    assert!(due.since(servers.now()) >= Duration::from_secs(29));
+}
