@@ -3,6 +3,9 @@
 //! Each is a request from [`crate::request`], sent once, and an answer that is believed only if it
 //! is about the device that was asked for.
 
+mod modules;
+mod registry;
+
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -31,7 +34,7 @@ use crate::twin::Twin;
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Hub(Arc<Transport>);
+pub struct Hub(pub(crate) Arc<Transport>);
 
 impl Hub {
     /// A client for the hub at `host`. Connects to nothing yet.
@@ -62,8 +65,8 @@ impl Hub {
     /// # }
     /// ```
     pub async fn device(&self, id: &DeviceId) -> Result<Identity> {
-        let body = self.0.send(request::device(self.host(), id)?).await?;
-        identity(id, &body)
+        let answer = self.0.send(request::device(self.host(), id)?).await?;
+        identity(id, &answer.body)
     }
 
     /// Creates an identity, or fails with [`crate::Kind::AlreadyExists`]. Never changes one.
@@ -72,18 +75,18 @@ impl Hub {
     /// use iothub::{NewIdentity, Status};
     ///
     /// # async fn example(hub: iothub::Hub) -> Result<(), Box<dyn std::error::Error>> {
-    /// let new = NewIdentity { device_id: "dev-1".parse()?, status: Status::Enabled, status_reason: None };
+    /// let new = NewIdentity { status: Status::Disabled, ..NewIdentity::new("dev-1".parse()?) };
     /// let created = hub.create_device(&new).await?;
     /// assert!(created.primary_key().is_some());
     /// # Ok(())
     /// # }
     /// ```
     pub async fn create_device(&self, new: &NewIdentity) -> Result<Identity> {
-        let body = self
+        let answer = self
             .0
             .send(request::create_device(self.host(), new)?)
             .await?;
-        identity(&new.device_id, &body)
+        identity(&new.device_id, &answer.body)
     }
 
     /// Sends an identity back as it was read and changed, or fails with
@@ -99,11 +102,11 @@ impl Hub {
     /// # }
     /// ```
     pub async fn update_device(&self, identity_read: &Identity) -> Result<Identity> {
-        let body = self
+        let answer = self
             .0
             .send(request::update_device(self.host(), identity_read)?)
             .await?;
-        identity(identity_read.device_id(), &body)
+        identity(identity_read.device_id(), &answer.body)
     }
 
     /// Deletes an identity, its twin and its modules, if it still has this version (without quotes).
@@ -132,8 +135,8 @@ impl Hub {
     /// # }
     /// ```
     pub async fn twin(&self, id: &DeviceId) -> Result<Twin> {
-        let body = self.0.send(request::twin(self.host(), id)?).await?;
-        twin(id, &body)
+        let answer = self.0.send(request::twin(self.host(), id)?).await?;
+        twin(id, &answer.body)
     }
 
     /// Merges tags and desired properties into a twin; null removes a key. With an `etag`, only if
@@ -152,11 +155,11 @@ impl Hub {
         patch: &Value,
         etag: Option<&str>,
     ) -> Result<Twin> {
-        let body = self
+        let answer = self
             .0
             .send(request::patch_twin(self.host(), id, patch, etag)?)
             .await?;
-        twin(id, &body)
+        twin(id, &answer.body)
     }
 
     /// Replaces tags and desired properties: what `edited` leaves out is gone, also the tags. With
@@ -177,11 +180,11 @@ impl Hub {
         edited: &Value,
         etag: Option<&str>,
     ) -> Result<Twin> {
-        let body = self
+        let answer = self
             .0
             .send(request::replace_twin(self.host(), id, edited, etag)?)
             .await?;
-        twin(id, &body)
+        twin(id, &answer.body)
     }
 }
 
@@ -203,6 +206,6 @@ fn twin(asked: &DeviceId, body: &[u8]) -> Result<Twin> {
     }
 }
 
-fn another_device() -> Error {
+pub(crate) fn another_device() -> Error {
     Error::malformed("the answer is about another device")
 }

@@ -1,20 +1,16 @@
-//! Who we are to the hub, and the token that says so.
+//! Who we are to the hub.
 //!
-//! A token is made ahead of need and shared by all requests until it is renewed, well before its
-//! end. The cache takes the making of a token as a closure and lets one caller at a time run it,
-//! so a kind of token that must be fetched over the network is fetched once however many
-//! requests wait for it. A refused token is thrown away only if it is still the cached one: of a
-//! hundred requests refused together, one makes the new token.
+//! Either a shared access policy of the hub, whose key signs tokens here, or an identity in
+//! Microsoft Entra ID, which has to be asked for them. For the rest of the crate both are one
+//! thing: something that makes a token.
 
 use std::fmt;
 use std::time::Duration;
 
-use http::HeaderValue;
-use tokio::sync::Mutex;
-
+use crate::error::Result;
 use crate::host::HostName;
 use crate::sas::SigningKey;
-use crate::secret::Secret;
+use crate::token::Token;
 
 /// How long a shared access token holds. Making one takes microseconds, so it need not be long;
 /// it must outlive a request that the hub answers late, and the clock difference of a first
@@ -53,7 +49,12 @@ impl SharedAccess {
     fn token(&self, host: &HostName, now: u64) -> Token {
         let expiry = now.saturating_add(SAS_LIFETIME.as_secs());
         let secret = self.key.sign(host.as_str(), expiry, Some(&self.policy));
-        Token::new(&secret, now.saturating_add(SAS_USE.as_secs()))
+        Token::new(
+            secret.expose(),
+            now.saturating_add(SAS_USE.as_secs()),
+            expiry,
+        )
+        .expect("tokens are percent-encoded, so printable ASCII")
     }
 }
 
@@ -67,119 +68,35 @@ impl fmt::Debug for SharedAccess {
 
 impl Credential {
     /// A new token for calls to `host`. `now` is the hub's time in Unix seconds.
-    pub(crate) fn token(&self, host: &HostName, now: u64) -> Token {
+    pub(crate) async fn token(&self, host: &HostName, now: u64) -> Result<Token> {
         match self {
-            Self::SharedAccess(shared) => shared.token(host, now),
-        }
-    }
-}
-
-/// The value of an `Authorization` header and when to make the next one (hub's Unix seconds).
-#[derive(Debug, Clone)]
-pub(crate) struct Token {
-    header: HeaderValue,
-    renew_at: u64,
-}
-
-impl Token {
-    fn new(secret: &Secret, renew_at: u64) -> Self {
-        let mut header = HeaderValue::from_str(secret.expose())
-            .expect("tokens are percent-encoded, so printable ASCII");
-        // Keeps it out of the HTTP stack's debug output and compression tables.
-        header.set_sensitive(true);
-        Self { header, renew_at }
-    }
-}
-
-/// The token in use.
-#[derive(Debug, Default)]
-pub(crate) struct TokenCache(Mutex<Option<Token>>);
-
-impl TokenCache {
-    /// The cached token, or the one that `fetch` makes if that is due.
-    pub(crate) async fn get<E>(
-        &self,
-        now: u64,
-        fetch: impl AsyncFnOnce() -> Result<Token, E>,
-    ) -> Result<HeaderValue, E> {
-        let mut slot = self.0.lock().await;
-        if let Some(token) = slot.as_ref().filter(|token| now < token.renew_at) {
-            return Ok(token.header.clone());
-        }
-        let token = fetch().await?;
-        Ok(slot.insert(token).header.clone())
-    }
-
-    /// Forgets a token that the hub refused, unless it has been replaced meanwhile.
-    pub(crate) async fn discard(&self, refused: &HeaderValue) {
-        let mut slot = self.0.lock().await;
-        if slot.as_ref().is_some_and(|token| token.header == *refused) {
-            *slot = None;
+            Self::SharedAccess(shared) => Ok(shared.token(host, now)),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use super::*;
 
-    async fn get(cache: &TokenCache, now: u64, fresh: &str) -> HeaderValue {
-        let made = Token::new(&fresh.into(), now + 100);
-        cache
-            .get(now, async || Ok::<_, Infallible>(made))
-            .await
-            .unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_token_is_used_until_it_is_due() {
-        let cache = TokenCache::default();
-        assert_eq!(get(&cache, 1000, "first").await, "first");
-        assert_eq!(get(&cache, 1099, "second").await, "first");
-        assert_eq!(get(&cache, 1100, "second").await, "second");
-    }
-
-    #[tokio::test]
-    async fn a_refused_token_is_forgotten_once() {
-        let cache = TokenCache::default();
-        let first = get(&cache, 0, "first").await;
-        cache.discard(&first).await;
-        assert_eq!(get(&cache, 0, "second").await, "second");
-        // A slower request that was refused with the first one changes nothing.
-        cache.discard(&first).await;
-        assert_eq!(get(&cache, 0, "third").await, "second");
-    }
-
-    #[tokio::test]
-    async fn a_failed_fetch_is_reported_and_tried_again() {
-        let cache = TokenCache::default();
-        assert_eq!(
-            cache.get(0, async || Err("no network")).await,
-            Err("no network")
-        );
-        assert_eq!(get(&cache, 0, "first").await, "first");
+    fn shared() -> SharedAccess {
+        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".into();
+        SharedAccess::new("worker".into(), SigningKey::from_base64(&key).unwrap())
     }
 
     #[test]
     fn a_shared_access_token_outlives_its_use() {
-        let key = SigningKey::from_base64(&"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".into())
-            .unwrap();
-        let credential = Credential::SharedAccess(SharedAccess::new("worker".into(), key));
-        let token = credential.token(&"h.azure-devices.net".parse().unwrap(), 1_000_000);
-        let text = token.header.to_str().unwrap();
+        let token = shared().token(&"h.azure-devices.net".parse().unwrap(), 1_000_000);
+        let text = token.header().to_str().unwrap();
         assert!(text.ends_with("&se=1001800&skn=worker"), "{text}");
-        assert_eq!(token.renew_at, 1_000_900);
+        assert!(token.is_fresh(1_000_899) && !token.is_fresh(1_000_900));
+        assert!(token.is_valid(1_001_799) && !token.is_valid(1_001_800));
     }
 
     #[test]
     fn debug_shows_neither_key_nor_token() {
-        let key = SigningKey::from_base64(&"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".into())
-            .unwrap();
-        let credential = Credential::SharedAccess(SharedAccess::new("worker".into(), key));
-        let token = credential.token(&"h.azure-devices.net".parse().unwrap(), 0);
-        let shown = format!("{credential:?} {token:?}");
+        let token = shared().token(&"h.azure-devices.net".parse().unwrap(), 0);
+        let shown = format!("{:?} {token:?}", Credential::SharedAccess(shared()));
         assert!(
             shown.contains("worker") && !shown.contains("sig="),
             "{shown}"

@@ -26,20 +26,20 @@ const PUNCTUATION: &[u8] = b"-:.+%_#*?!(),=@;$'";
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeviceId(String);
 
-/// Why a text is no device id.
+/// Why a text is no id of a device or module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDeviceId {
     /// There is nothing.
-    #[error("a device id may not be empty")]
+    #[error("an id may not be empty")]
     Empty,
     /// More than [`MAX_DEVICE_ID`] characters.
-    #[error("a device id has at most 128 characters")]
+    #[error("an id has at most 128 characters")]
     TooLong,
     /// A character outside the hub's set.
-    #[error("a device id may not hold the byte {0:#04x}")]
+    #[error("an id may not hold the byte {0:#04x}")]
     Character(u8),
     /// `.` or `..`.
-    #[error("`.` and `..` are no device ids, because they change the path of a URL")]
+    #[error("`.` and `..` are no ids, because they change the path of a URL")]
     DotSegment,
 }
 
@@ -62,23 +62,29 @@ impl FromStr for DeviceId {
     type Err = InvalidDeviceId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.is_empty() {
-            return Err(InvalidDeviceId::Empty);
-        }
-        if let Some(byte) = text
-            .bytes()
-            .find(|b| !b.is_ascii_alphanumeric() && !PUNCTUATION.contains(b))
-        {
-            return Err(InvalidDeviceId::Character(byte));
-        }
-        if text.len() > MAX_DEVICE_ID {
-            return Err(InvalidDeviceId::TooLong);
-        }
-        if matches!(text, "." | "..") {
-            return Err(InvalidDeviceId::DotSegment);
-        }
+        check(text)?;
         Ok(Self(text.to_owned()))
     }
+}
+
+/// The rule for the ids of devices, which those of modules follow too.
+pub(crate) fn check(text: &str) -> Result<(), InvalidDeviceId> {
+    if text.is_empty() {
+        return Err(InvalidDeviceId::Empty);
+    }
+    if let Some(byte) = text
+        .bytes()
+        .find(|b| !b.is_ascii_alphanumeric() && !PUNCTUATION.contains(b))
+    {
+        return Err(InvalidDeviceId::Character(byte));
+    }
+    if text.len() > MAX_DEVICE_ID {
+        return Err(InvalidDeviceId::TooLong);
+    }
+    if matches!(text, "." | "..") {
+        return Err(InvalidDeviceId::DotSegment);
+    }
+    Ok(())
 }
 
 impl fmt::Display for DeviceId {

@@ -148,6 +148,17 @@ impl Error {
         Self::new(Kind::Malformed, Effect::Unknown).with_detail(detail)
     }
 
+    /// A request that could not be sent now.
+    pub(crate) fn unsent(detail: &'static str) -> Self {
+        Self::new(Kind::Transient, Effect::None).with_detail(detail)
+    }
+
+    /// The same error with another remedy.
+    pub(crate) fn with_kind(mut self, kind: Kind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
     /// A request that got no (whole) answer.
     pub(crate) fn transport(error: reqwest::Error) -> Self {
         // The URL is left out: callers know what they asked for, and logs are read by others.

@@ -4,18 +4,26 @@
 //! hub invent new ones, which locks the device out. So an [`Identity`] keeps every field the hub
 //! sent, known or not, changes only what its setters change, and goes back as it came.
 
+mod edge;
+mod new;
+
 use std::fmt;
 
-use serde_json::{Map, Value, json};
-use zeroize::Zeroize;
+use serde_json::{Value, json};
 
+pub use new::NewIdentity;
+
+use crate::authentication::Authentication;
 use crate::device_id::DeviceId;
+use crate::document::{self, Document};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
 /// Longest `statusReason`, in characters.
 pub const MAX_STATUS_REASON: usize = 128;
 const AUTHENTICATION: &str = "authentication";
+/// What an identity or module holds that must not be shown.
+pub(crate) const SECRET: &[&str] = &[AUTHENTICATION];
 
 /// Whether a device may connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,30 +42,6 @@ impl Status {
             Self::Enabled => "enabled",
             Self::Disabled => "disabled",
         }
-    }
-}
-
-/// What to create. The hub makes the keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewIdentity {
-    /// The id, in the exact case it will have.
-    pub device_id: DeviceId,
-    /// Whether the device may connect at once.
-    pub status: Status,
-    /// Any text of at most [`MAX_STATUS_REASON`] characters.
-    pub status_reason: Option<String>,
-}
-
-impl NewIdentity {
-    /// The body of the creating request.
-    pub(crate) fn to_body(&self) -> Result<Vec<u8>> {
-        check_reason(self.status_reason.as_deref())?;
-        let body = json!({
-            "deviceId": self.device_id.as_str(),
-            "status": self.status.as_str(),
-            "statusReason": self.status_reason,
-        });
-        Ok(body.to_string().into_bytes())
     }
 }
 
@@ -81,20 +65,36 @@ impl NewIdentity {
 #[derive(Clone, PartialEq)]
 pub struct Identity {
     device_id: DeviceId,
-    fields: Map<String, Value>,
+    document: Document,
 }
 
 impl Identity {
     /// Reads an identity. Without a valid `deviceId` it is [`crate::Kind::Malformed`].
     pub fn from_json(body: &[u8]) -> Result<Self> {
-        let fields: Map<String, Value> = serde_json::from_slice(body)
-            .map_err(|_| Error::malformed("the body is no JSON object"))?;
-        let device_id = fields
-            .get("deviceId")
-            .and_then(Value::as_str)
-            .and_then(|id| id.parse().ok());
-        let device_id = device_id.ok_or_else(|| Error::malformed("the body names no device"))?;
-        Ok(Self { device_id, fields })
+        Self::from_document(Document::parse(body, SECRET)?)
+            .ok_or_else(|| Error::malformed("the body names no device"))
+    }
+
+    /// Reads an array of identities. One whose id is none for this client is left out, with a
+    /// warning in the log: it must not hide all the others.
+    pub(crate) fn list_from_json(body: &[u8]) -> Result<Vec<Self>> {
+        let all = Document::parse_all(body, SECRET)?;
+        let read = |document: Document| {
+            let identity = Self::from_document(document);
+            if identity.is_none() {
+                tracing::warn!("an identity in the hub's list has no usable id and is left out");
+            }
+            identity
+        };
+        Ok(all.into_iter().filter_map(read).collect())
+    }
+
+    fn from_document(document: Document) -> Option<Self> {
+        let device_id = document.text("deviceId")?.parse().ok()?;
+        Some(Self {
+            device_id,
+            document,
+        })
     }
 
     /// The device's id.
@@ -106,19 +106,19 @@ impl Identity {
     /// Tells this identity from a later one with the same id.
     #[must_use]
     pub fn generation_id(&self) -> Option<&str> {
-        self.text("generationId")
+        self.document.text("generationId")
     }
 
     /// The version, without quotes, as [`crate::Hub::delete_device`] takes it.
     #[must_use]
     pub fn etag(&self) -> Option<&str> {
-        self.text("etag")
+        self.document.text("etag")
     }
 
     /// Whether the device may connect.
     #[must_use]
     pub fn status(&self) -> Option<Status> {
-        match self.text("status")? {
+        match self.document.text("status")? {
             "enabled" => Some(Status::Enabled),
             "disabled" => Some(Status::Disabled),
             _ => None,
@@ -128,69 +128,89 @@ impl Identity {
     /// The free text that was stored with the status.
     #[must_use]
     pub fn status_reason(&self) -> Option<&str> {
-        self.text("statusReason")
+        self.document.text("statusReason")
     }
 
     /// Whether the device is connected now. `None` if the hub does not say.
     #[must_use]
     pub fn is_connected(&self) -> Option<bool> {
-        match self.text("connectionState")? {
-            "Connected" => Some(true),
-            "Disconnected" => Some(false),
-            _ => None,
-        }
+        document::is_connected(&self.document)
     }
 
     /// The primary key, in base64. `None` for devices that have certificates instead.
     #[must_use]
     pub fn primary_key(&self) -> Option<Secret> {
-        let key = self
-            .fields
-            .get(AUTHENTICATION)?
-            .get("symmetricKey")?
-            .get("primaryKey")?
-            .as_str()?;
-        (!key.is_empty()).then(|| Secret::from(key))
+        key(&self.document, "primaryKey")
+    }
+
+    /// The secondary key, in base64.
+    #[must_use]
+    pub fn secondary_key(&self) -> Option<Secret> {
+        key(&self.document, "secondaryKey")
     }
 
     /// Any other field, as the hub sent it.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Value> {
-        self.fields.get(name)
+        self.document.get(name)
     }
 
     /// Allows or forbids connections, once the identity is sent back.
     pub fn set_status(&mut self, status: Status) {
-        self.fields.insert("status".into(), status.as_str().into());
+        self.document.set("status", status.as_str());
     }
 
     /// Changes or clears the reason, once the identity is sent back.
     pub fn set_status_reason(&mut self, reason: Option<&str>) {
-        self.fields.insert("statusReason".into(), reason.into());
+        self.document.set("statusReason", reason);
+    }
+
+    /// Changes how the device proves who it is, once the identity is sent back. This ends the keys
+    /// or certificates it has now; with [`Authentication::GeneratedKeys`] the hub makes new keys.
+    pub fn replace_authentication(&mut self, authentication: &Authentication) {
+        replace_authentication(&mut self.document, authentication);
     }
 
     /// The body of the updating request: all fields, changed or not.
     pub(crate) fn to_body(&self) -> Result<Vec<u8>> {
         check_reason(self.status_reason())?;
-        // An identity that came without keys in it would get new ones.
-        if !self
-            .fields
-            .get(AUTHENTICATION)
-            .is_some_and(Value::is_object)
-        {
-            return Err(Error::invalid(
-                "an identity without its authentication would lose its keys",
-            ));
-        }
-        Ok(serde_json::to_vec(&self.fields).expect("maps with text keys are always JSON"))
+        check_authentication(&self.document)?;
+        Ok(self.document.to_bytes())
     }
 
-    fn text(&self, name: &str) -> Option<&str> {
-        self.fields.get(name)?.as_str()
+    /// All fields, for calls that name some of them differently.
+    pub(crate) fn document(&self) -> &Document {
+        &self.document
     }
 }
 
-fn check_reason(reason: Option<&str>) -> Result<()> {
+/// A key of a device or module, unless it has none.
+pub(crate) fn key(document: &Document, name: &str) -> Option<Secret> {
+    let keys = document.get(AUTHENTICATION)?.get("symmetricKey")?;
+    let key = keys.get(name)?.as_str()?;
+    (!key.is_empty()).then(|| Secret::from(key))
+}
+
+pub(crate) fn replace_authentication(document: &mut Document, authentication: &Authentication) {
+    // No key at all is the hub's sign to make both.
+    let new = authentication.to_field().unwrap_or_else(
+        || json!({"type": "sas", "symmetricKey": {"primaryKey": null, "secondaryKey": null}}),
+    );
+    document.set(AUTHENTICATION, new);
+}
+
+/// An identity or module that came without keys in it would get new ones.
+pub(crate) fn check_authentication(document: &Document) -> Result<()> {
+    if document.get(AUTHENTICATION).is_some_and(Value::is_object) {
+        Ok(())
+    } else {
+        Err(Error::invalid(
+            "an identity without its authentication would lose its keys",
+        ))
+    }
+}
+
+pub(crate) fn check_reason(reason: Option<&str>) -> Result<()> {
     match reason {
         Some(text) if text.chars().count() > MAX_STATUS_REASON => {
             Err(Error::invalid("a status reason has at most 128 characters"))
@@ -199,34 +219,9 @@ fn check_reason(reason: Option<&str>) -> Result<()> {
     }
 }
 
-impl Drop for Identity {
-    fn drop(&mut self) {
-        if let Some(authentication) = self.fields.get_mut(AUTHENTICATION) {
-            wipe(authentication);
-        }
-    }
-}
-
-fn wipe(value: &mut Value) {
-    match value {
-        Value::String(text) => text.zeroize(),
-        Value::Array(items) => items.iter_mut().for_each(wipe),
-        Value::Object(fields) => fields.values_mut().for_each(wipe),
-        _ => {}
-    }
-}
-
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut map = f.debug_map();
-        for (name, value) in &self.fields {
-            if name == AUTHENTICATION {
-                map.entry(name, &format_args!("***"));
-            } else {
-                map.entry(name, value);
-            }
-        }
-        map.finish()
+        self.document.fmt(f)
     }
 }
 

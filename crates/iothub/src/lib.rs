@@ -9,23 +9,31 @@
 //! The client knows nothing of where its orders come from, keeps no state beyond connections and
 //! one token, and repeats nothing but a refused token.
 
+mod authentication;
 mod client;
 mod clock;
 mod connection_string;
 mod credential;
 mod device_id;
+mod document;
 mod error;
 mod host;
 mod identity;
+mod module;
 mod options;
 pub mod request;
 mod resolve;
 pub mod sas;
 mod secret;
+mod statistics;
 mod tls;
+mod token;
 mod transport;
 mod twin;
 
+pub use authentication::{
+    Authentication, DeviceKeys, InvalidDeviceKey, InvalidThumbprint, Thumbprint,
+};
 pub use client::Hub;
 pub use connection_string::{
     ConnectionString, ConnectionStringError, KeyOwner, MAX_CONNECTION_STRING,
@@ -36,7 +44,9 @@ pub use device_id::{DeviceId, InvalidDeviceId, MAX_DEVICE_ID};
 pub use error::{Effect, Error, Kind, Result};
 pub use host::{AllowedHosts, HostError, HostName};
 pub use identity::{Identity, MAX_STATUS_REASON, NewIdentity, Status};
+pub use module::{Module, ModuleId, NewModule};
 pub use options::{Options, SetupError};
 pub use request::API_VERSION;
 pub use secret::Secret;
+pub use statistics::DeviceStatistics;
 pub use twin::Twin;

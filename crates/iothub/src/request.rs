@@ -5,36 +5,39 @@
 //! request may need two tokens. Two traps of the API are closed here: a quoted empty `If-Match`
 //! counts as none, and a quoted `*` matches everything, so neither passes for an ETag.
 
+mod draft;
+mod modules;
+mod registry;
+
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, IF_MATCH};
-use http::{Method, Request};
-use percent_encoding::utf8_percent_encode;
+use http::Request;
 use serde_json::Value;
+
+use draft::{Draft, object};
+pub use modules::{
+    create_module, delete_module, module, module_twin, modules, patch_module_twin,
+    replace_module_twin, update_module,
+};
+pub use registry::{MAX_LIST, device_statistics, devices, purge_messages, service_statistics};
 
 use crate::device_id::DeviceId;
 use crate::error::{Error, Result};
 use crate::host::HostName;
 use crate::identity::{Identity, NewIdentity};
-use crate::sas::ENCODED;
 
 /// The newest stable version of the API, and the one Azure's own SDKs use.
 pub const API_VERSION: &str = "2021-04-12";
 
 /// Reads an identity.
 pub fn device(host: &HostName, id: &DeviceId) -> Result<Request<Bytes>> {
-    build(Method::GET, host, "devices", id, None, None)
+    Draft::get(host, &["devices", id.as_str()]).finish()
 }
 
 /// Creates an identity. Without `If-Match` the hub creates or refuses, and never replaces.
 pub fn create_device(host: &HostName, new: &NewIdentity) -> Result<Request<Bytes>> {
-    build(
-        Method::PUT,
-        host,
-        "devices",
-        &new.device_id,
-        None,
-        Some(new.to_body()?),
-    )
+    Draft::put(host, &["devices", new.device_id.as_str()])
+        .body(new.to_body()?)
+        .finish()
 }
 
 /// Replaces an identity in the version it was read in.
@@ -42,24 +45,22 @@ pub fn update_device(host: &HostName, identity: &Identity) -> Result<Request<Byt
     let etag = identity
         .etag()
         .ok_or_else(|| Error::invalid("an identity without an etag cannot be updated"))?;
-    build(
-        Method::PUT,
-        host,
-        "devices",
-        identity.device_id(),
-        Some(etag),
-        Some(identity.to_body()?),
-    )
+    Draft::put(host, &["devices", identity.device_id().as_str()])
+        .if_match(Some(etag))?
+        .body(identity.to_body()?)
+        .finish()
 }
 
 /// Deletes an identity, its twin and its modules, in the version that is named.
 pub fn delete_device(host: &HostName, id: &DeviceId, etag: &str) -> Result<Request<Bytes>> {
-    build(Method::DELETE, host, "devices", id, Some(etag), None)
+    Draft::delete(host, &["devices", id.as_str()])
+        .if_match(Some(etag))?
+        .finish()
 }
 
 /// Reads a twin.
 pub fn twin(host: &HostName, id: &DeviceId) -> Result<Request<Bytes>> {
-    build(Method::GET, host, "twins", id, None, None)
+    Draft::get(host, &["twins", id.as_str()]).finish()
 }
 
 /// Merges `{"tags": .., "properties": {"desired": ..}}` into a twin; null removes a key.
@@ -69,7 +70,10 @@ pub fn patch_twin(
     patch: &Value,
     etag: Option<&str>,
 ) -> Result<Request<Bytes>> {
-    build(Method::PATCH, host, "twins", id, etag, Some(object(patch)?))
+    Draft::patch(host, &["twins", id.as_str()])
+        .if_match(etag)?
+        .json(object(patch)?)
+        .finish()
 }
 
 /// Replaces tags and desired properties; what the body leaves out is gone.
@@ -79,109 +83,43 @@ pub fn replace_twin(
     twin: &Value,
     etag: Option<&str>,
 ) -> Result<Request<Bytes>> {
-    build(Method::PUT, host, "twins", id, etag, Some(object(twin)?))
-}
-
-fn object(value: &Value) -> Result<Vec<u8>> {
-    if value.is_object() {
-        Ok(value.to_string().into_bytes())
-    } else {
-        Err(Error::invalid("an edit is a JSON object"))
-    }
-}
-
-fn build(
-    method: Method,
-    host: &HostName,
-    collection: &str,
-    id: &DeviceId,
-    etag: Option<&str>,
-    body: Option<Vec<u8>>,
-) -> Result<Request<Bytes>> {
-    let id = utf8_percent_encode(id.as_str(), ENCODED);
-    let uri = format!("https://{host}/{collection}/{id}?api-version={API_VERSION}");
-    let mut request = Request::builder()
-        .method(method)
-        .uri(uri)
-        .header(ACCEPT, "application/json");
-    if let Some(etag) = etag {
-        request = request.header(IF_MATCH, if_match(etag)?);
-    }
-    if body.is_some() {
-        request = request.header(CONTENT_TYPE, "application/json; charset=utf-8");
-    }
-    let body = body.map(Bytes::from).unwrap_or_default();
-    request
-        .body(body)
-        .map_err(|_| Error::invalid("the request could not be built"))
-}
-
-fn if_match(etag: &str) -> Result<HeaderValue> {
-    let plain = etag.bytes().all(|b| b.is_ascii_graphic() && b != b'"');
-    if etag.is_empty() || etag == "*" || !plain {
-        return Err(Error::invalid(
-            "an etag is not empty, not `*`, and holds no quotes",
-        ));
-    }
-    HeaderValue::try_from(format!("\"{etag}\""))
-        .map_err(|_| Error::invalid("the etag is malformed"))
+    Draft::put(host, &["twins", id.as_str()])
+        .if_match(etag)?
+        .json(object(twin)?)
+        .finish()
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
     use serde_json::json;
 
+    use super::draft::tests::{host, text};
     use super::*;
     use crate::error::{Effect, Kind};
     use crate::identity::Status;
 
-    fn host() -> HostName {
-        "h.azure-devices.net".parse().unwrap()
-    }
-
     fn id() -> DeviceId {
         "dev-1".parse().unwrap()
-    }
-
-    /// Method, URL, headers and body, as they go over the wire.
-    fn text(request: Result<Request<Bytes>>) -> String {
-        let request = request.unwrap();
-        let header = |(name, value): (&HeaderName, &HeaderValue)| {
-            format!(
-                "{name}: {}
-",
-                value.to_str().unwrap()
-            )
-        };
-        let headers: String = request.headers().iter().map(header).collect();
-        let body = std::str::from_utf8(request.body()).unwrap();
-        format!(
-            "{} {}
-{headers}{body}",
-            request.method(),
-            request.uri()
-        )
     }
 
     #[test]
     fn reading_a_device() {
         assert_eq!(
             text(device(&host(), &id())),
-            "GET https://h.azure-devices.net/devices/dev-1?api-version=2021-04-12\naccept: application/json\n",
+            "GET /devices/dev-1?api-version=2021-04-12\naccept: application/json\n",
         );
     }
 
     #[test]
     fn creating_a_device_has_no_precondition() {
         let new = NewIdentity {
-            device_id: id(),
             status: Status::Disabled,
             status_reason: Some("mender:1:2".into()),
+            ..NewIdentity::new(id())
         };
         assert_eq!(
             text(create_device(&host(), &new)),
-            "PUT https://h.azure-devices.net/devices/dev-1?api-version=2021-04-12\n\
+            "PUT /devices/dev-1?api-version=2021-04-12\n\
              accept: application/json\n\
              content-type: application/json; charset=utf-8\n\
              {\"deviceId\":\"dev-1\",\"status\":\"disabled\",\"statusReason\":\"mender:1:2\"}",
@@ -195,7 +133,7 @@ mod tests {
         assert_eq!(
             text(update_device(&host(), &identity)),
             format!(
-                "PUT https://h.azure-devices.net/devices/dev-1?api-version=2021-04-12\n\
+                "PUT /devices/dev-1?api-version=2021-04-12\n\
                  accept: application/json\n\
                  if-match: \"NzI3\"\n\
                  content-type: application/json; charset=utf-8\n\
@@ -208,7 +146,7 @@ mod tests {
     fn deleting_a_device_names_its_version() {
         assert_eq!(
             text(delete_device(&host(), &id(), "NzI3")),
-            "DELETE https://h.azure-devices.net/devices/dev-1?api-version=2021-04-12\n\
+            "DELETE /devices/dev-1?api-version=2021-04-12\n\
              accept: application/json\n\
              if-match: \"NzI3\"\n",
         );
@@ -219,16 +157,13 @@ mod tests {
         let edit = json!({"properties": {"desired": {"a": null}}});
         assert_eq!(
             text(patch_twin(&host(), &id(), &edit, None)),
-            "PATCH https://h.azure-devices.net/twins/dev-1?api-version=2021-04-12\n\
+            "PATCH /twins/dev-1?api-version=2021-04-12\n\
              accept: application/json\n\
              content-type: application/json; charset=utf-8\n\
              {\"properties\":{\"desired\":{\"a\":null}}}",
         );
         let replaced = text(replace_twin(&host(), &id(), &edit, Some("AAAAAAAAAAE=")));
-        assert!(
-            replaced.starts_with("PUT https://h.azure-devices.net/twins/dev-1?"),
-            "{replaced}"
-        );
+        assert!(replaced.starts_with("PUT /twins/dev-1?"), "{replaced}");
         assert!(
             replaced.contains("if-match: \"AAAAAAAAAAE=\"\n"),
             "{replaced}"

@@ -8,15 +8,16 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
-use http::{Request, StatusCode};
+use http::header::{AUTHORIZATION, HeaderValue};
+use http::{HeaderMap, Request, StatusCode};
 use zeroize::Zeroizing;
 
 use crate::clock::HubClock;
-use crate::credential::{Credential, TokenCache};
+use crate::credential::Credential;
 use crate::error::{self, Error, Result};
 use crate::host::HostName;
 use crate::options::{Options, SetupError, http_client};
+use crate::token::TokenCache;
 
 /// As much of a refusal as is read. Real ones have a few hundred bytes.
 const MAX_REFUSAL: usize = 64 * 1024;
@@ -59,17 +60,20 @@ impl Transport {
         &self.host
     }
 
-    /// Sends a request, once more with a new token if the hub refuses the first, and gives the
-    /// body of a success.
-    pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Zeroizing<Vec<u8>>> {
+    /// Sends a request, once more with a new token if the hub refuses the first.
+    pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Answer> {
+        self.send_as(request, Manner::default()).await
+    }
+
+    /// The same, for requests that are not like most.
+    pub(crate) async fn send_as(&self, request: Request<Bytes>, manner: Manner) -> Result<Answer> {
         let begun = Instant::now();
-        let result = self.attempt(request.clone(), begun).await;
-        let result = match result {
-            Err(error) if error.status() == Some(StatusCode::UNAUTHORIZED.as_u16()) => {
-                self.attempt(request.clone(), begun).await
-            }
-            result => result,
-        };
+        let limit = self.request_timeout.max(manner.at_least);
+        let mut result = self.attempt(&request, manner, begun, limit).await;
+        if let Err(Failure::TokenRefused(_)) = result {
+            result = self.attempt(&request, manner, begun, limit).await;
+        }
+        let result = result.map_err(Failure::into_error);
         let elapsed_ms = begun.elapsed().as_millis();
         let (method, path) = (request.method(), request.uri().path());
         match &result {
@@ -81,41 +85,105 @@ impl Transport {
 
     async fn attempt(
         &self,
-        mut request: Request<Bytes>,
+        request: &Request<Bytes>,
+        manner: Manner,
         begun: Instant,
-    ) -> Result<Zeroizing<Vec<u8>>> {
-        let now = self.clock.now();
-        let token = self
-            .tokens
-            .get(now, async || {
-                Ok::<_, Error>(self.credential.token(&self.host, now))
-            })
-            .await?;
+        limit: Duration,
+    ) -> Result<Answer, Failure> {
+        let remaining = || limit.saturating_sub(begun.elapsed());
+        let token = self.token(remaining()).await?;
+        let mut request = request.clone();
         request.headers_mut().insert(AUTHORIZATION, token.clone());
         let mut request = reqwest::Request::try_from(request).map_err(Error::transport)?;
-        *request.timeout_mut() = Some(self.request_timeout.saturating_sub(begun.elapsed()));
+        *request.timeout_mut() = Some(remaining());
 
         let mut response = self.http.execute(request).await.map_err(Error::transport)?;
         self.clock.learn(response.headers());
         let status = response.status();
-        if status.is_success() {
+        let headers = std::mem::take(response.headers_mut());
+        if status.is_success() || manner.takes_400 && status == StatusCode::BAD_REQUEST {
             return match read_body(&mut response, self.max_body).await {
-                Ok(Body::Whole(body)) => Ok(body),
+                Ok(Body::Whole(body)) => Ok(Answer {
+                    status,
+                    headers,
+                    body,
+                }),
                 Ok(Body::Cut(_)) => {
-                    Err(Error::malformed("the body is too large").with_status(status))
+                    Err(Error::malformed("the body is too large").with_status(status))?
                 }
-                Err(error) => Err(Error::transport(error).with_status(status)),
+                Err(error) => Err(Error::transport(error).with_status(status))?,
             };
-        }
-        if status == StatusCode::UNAUTHORIZED {
-            self.tokens.discard(&token).await;
         }
         // A refusal counts even if its explanation is cut or breaks off.
         let body = match read_body(&mut response, MAX_REFUSAL).await {
             Ok(Body::Whole(body) | Body::Cut(body)) => body,
             Err(_) => Zeroizing::default(),
         };
-        Err(error::read(status, response.headers(), &body))
+        let error = error::read(status, &headers, &body);
+        if status == StatusCode::UNAUTHORIZED {
+            self.tokens.discard(&token);
+            return Err(Failure::TokenRefused(error));
+        }
+        Err(Failure::Other(error))
+    }
+
+    /// The token in use, or a new one within the time that is left.
+    async fn token(&self, remaining: Duration) -> Result<HeaderValue> {
+        let now = self.clock.now();
+        let fetch = async || self.credential.token(&self.host, now).await;
+        tokio::time::timeout(remaining, self.tokens.get(now, fetch))
+            .await
+            .unwrap_or_else(|_| Err(Error::unsent("no token in time")))
+    }
+}
+
+/// A success, and for some calls a 400 that is a result.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Zeroizing<Vec<u8>>,
+}
+
+impl Answer {
+    /// A header, if it is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The error that this answer is, if it is one.
+    pub(crate) fn refusal(&self) -> Error {
+        error::read(self.status, &self.headers, &self.body)
+    }
+}
+
+/// How to send a request that is not like most.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Manner {
+    /// The least time to wait, whatever the options say.
+    pub(crate) at_least: Duration,
+    /// Whether a 400 may be a result.
+    pub(crate) takes_400: bool,
+}
+
+/// A failed attempt.
+enum Failure {
+    /// The hub refused the token, which another one may mend.
+    TokenRefused(Error),
+    Other(Error),
+}
+
+impl Failure {
+    fn into_error(self) -> Error {
+        match self {
+            Self::TokenRefused(error) | Self::Other(error) => error,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
     }
 }
 

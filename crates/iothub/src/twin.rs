@@ -33,8 +33,13 @@ pub struct Twin(Map<String, Value>);
 impl Twin {
     /// Reads a twin. Without a `deviceId` it is [`crate::Kind::Malformed`].
     pub fn from_json(body: &[u8]) -> Result<Self> {
-        let fields: Map<String, Value> = serde_json::from_slice(body)
+        let fields = serde_json::from_slice(body)
             .map_err(|_| Error::malformed("the body is no JSON object"))?;
+        Self::from_fields(fields)
+    }
+
+    /// Takes a row of a query for a twin.
+    pub(crate) fn from_fields(fields: Map<String, Value>) -> Result<Self> {
         if fields.get("deviceId").is_some_and(Value::is_string) {
             Ok(Self(fields))
         } else {
@@ -46,6 +51,12 @@ impl Twin {
     #[must_use]
     pub fn device_id(&self) -> &str {
         self.text("deviceId").unwrap_or_default()
+    }
+
+    /// The module's id, if it is the twin of a module.
+    #[must_use]
+    pub fn module_id(&self) -> Option<&str> {
+        self.text("moduleId")
     }
 
     /// The version for edits of the twin, without quotes.

@@ -81,9 +81,9 @@ impl Hub for HubPort {
 impl HubPort {
     async fn create(&self, device_id: DeviceId, mark: &Mark) -> WriteResult {
         let new = NewIdentity {
-            device_id,
             status: Status::Enabled,
             status_reason: Some(mark.to_string()),
+            ..NewIdentity::new(device_id)
         };
         self.replied(self.client.create_device(&new).await)
     }

@@ -1,6 +1,7 @@
 //! The client against a server: what it sends, and what it makes of every kind of answer.
 
 mod failures;
+mod modules;
 mod operations;
 mod server;
 mod trust;

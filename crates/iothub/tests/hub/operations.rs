@@ -35,9 +35,8 @@ async fn reading_a_device_gives_its_identity() {
 async fn creating_a_device_asks_for_nothing_to_be_there() {
     let server = Server::with([ok(IDENTITY)]).await;
     let new = NewIdentity {
-        device_id: id(),
-        status: Status::Enabled,
         status_reason: Some("mender:1:2".into()),
+        ..NewIdentity::new(id())
     };
     server.hub().create_device(&new).await.unwrap();
 
