@@ -64,11 +64,9 @@ impl Gate {
         if let Some(wait) = self.suspended_for(integration) {
             return Pass::Later(wait);
         }
-        let wait = self.pacer.reserve(&integration.hub, allowed);
-        if wait <= SHORT {
-            Pass::After(wait)
-        } else {
-            Pass::Later(wait)
+        match self.pacer.reserve(&integration.hub, allowed, SHORT) {
+            Ok(wait) => Pass::After(wait),
+            Err(wait) => Pass::Later(wait),
         }
     }
 

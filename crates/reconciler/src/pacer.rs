@@ -4,6 +4,10 @@
 //! Each hub has an evenly spaced queue (the generic cell rate algorithm): a request learns at
 //! once how long it has to wait. A refusal pauses the queue and slows it to below the pace that
 //! was refused; successes let it recover.
+//!
+//! A request that would have to wait too long takes no place: it is told when to ask again, and
+//! those times are evenly spaced too. Had it a place, it would take a second one when it comes
+//! back, and the queue would grow by every question until nobody gets through.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,6 +19,8 @@ use tokio::time::Instant;
 const SLOWEST: Duration = Duration::from_secs(10);
 /// Refusals that come this soon after one another count once: they are of one burst.
 const ONE_BURST: Duration = Duration::from_secs(1);
+/// Longest distance between requests that tells of a pace; a longer one tells of idleness.
+const IDLE: Duration = Duration::from_millis(100);
 /// Requests that may be sent at once after a quiet time, as a share of a minute's allowance.
 const BURST_OF_A_MINUTE: u32 = 10;
 
@@ -38,6 +44,8 @@ struct Pace {
     burst: Duration,
     /// When the next request would be due if all were evenly spaced.
     next: Instant,
+    /// When the last of those who were sent away was told to come back.
+    back_at: Instant,
     /// No request before this time.
     paused_until: Instant,
     last_refusal: Option<Instant>,
@@ -55,6 +63,7 @@ impl Pace {
             interval: floor,
             burst: allowed.map_or(Duration::ZERO, |n| floor * (n / BURST_OF_A_MINUTE)),
             next: now,
+            back_at: now,
             paused_until: now,
             last_refusal: None,
             last_start: now,
@@ -65,15 +74,28 @@ impl Pace {
 
 impl Pacer {
     /// How long a request to `hub` that wants to go now has to wait. Its place is taken.
-    pub(crate) fn reserve(&self, hub: &str, allowed: PerMinute) -> Duration {
+    ///
+    /// The error is for waits longer than `patience`: no place is taken, ask again after so long.
+    pub(crate) fn reserve(
+        &self,
+        hub: &str,
+        allowed: PerMinute,
+        patience: Duration,
+    ) -> Result<Duration, Duration> {
         let now = Instant::now();
         self.with(hub, allowed, now, |pace| {
             let early = pace.next.checked_sub(pace.burst).unwrap_or(now);
             let start = now.max(early).max(pace.paused_until);
+            let wait = start.saturating_duration_since(now);
+            if wait > patience {
+                pace.back_at = start.max(pace.back_at + pace.interval);
+                return Err(pace.back_at.saturating_duration_since(now));
+            }
             pace.next = pace.next.max(start) + pace.interval;
-            pace.gap = (pace.gap * 15 + start.saturating_duration_since(pace.last_start)) / 16;
+            let distance = start.saturating_duration_since(pace.last_start).min(IDLE);
+            pace.gap = (pace.gap * 15 + distance) / 16;
             pace.last_start = start;
-            start.saturating_duration_since(now)
+            Ok(wait)
         })
     }
 
@@ -97,7 +119,7 @@ impl Pacer {
     pub(crate) fn succeeded(&self, hub: &str, allowed: PerMinute) {
         let now = Instant::now();
         self.with(hub, allowed, now, |pace| {
-            pace.interval = (pace.interval * 99 / 100).max(pace.floor);
+            pace.interval = (pace.interval * 97 / 100).max(pace.floor);
             if pace.interval < Duration::from_micros(100) {
                 pace.interval = pace.floor;
             }
@@ -129,20 +151,26 @@ impl Pacer {
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn reserve(pacer: &Pacer, allowed: PerMinute) -> Duration {
+        pacer.reserve("h", allowed, PATIENCE).unwrap()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_unknown_allowance_is_not_paced_until_the_hub_complains() {
         let pacer = Pacer::default();
-        assert_eq!(pacer.reserve("h", None), Duration::ZERO);
+        assert_eq!(reserve(&pacer, None), Duration::ZERO);
         pacer.throttled("h", None, Duration::from_secs(10));
-        assert_eq!(pacer.reserve("h", None), Duration::from_secs(10));
-        assert_eq!(pacer.reserve("other", None), Duration::ZERO);
+        assert_eq!(reserve(&pacer, None), Duration::from_secs(10));
+        assert_eq!(pacer.reserve("other", None, PATIENCE), Ok(Duration::ZERO));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_passes_and_then_the_allowed_rate_holds() {
         let pacer = Pacer::default();
         let waits: Vec<_> = (0..14)
-            .map(|_| pacer.reserve("h", Some(100)).as_millis())
+            .map(|_| reserve(&pacer, Some(100)).as_millis())
             .collect();
         assert_eq!(
             waits[..11],
@@ -151,19 +179,19 @@ mod tests {
         );
         assert_eq!(waits[12] - waits[11], 600);
         tokio::time::advance(Duration::from_secs(3600)).await;
-        assert_eq!(pacer.reserve("h", Some(100)), Duration::ZERO);
+        assert_eq!(reserve(&pacer, Some(100)), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_slows_below_the_refused_pace_and_successes_bring_it_back() {
         let pacer = Pacer::default();
         for _ in 0..200 {
-            pacer.reserve("h", None);
+            reserve(&pacer, None);
             tokio::time::advance(Duration::from_millis(10)).await;
         }
         pacer.throttled("h", None, Duration::ZERO);
-        pacer.reserve("h", None);
-        let wait = pacer.reserve("h", None).as_millis();
+        reserve(&pacer, None);
+        let wait = reserve(&pacer, None).as_millis();
         assert!(
             (12..=14).contains(&wait),
             "a third slower than 10 ms, not {wait}"
@@ -172,7 +200,31 @@ mod tests {
             pacer.succeeded("h", None);
         }
         tokio::time::advance(Duration::from_secs(1)).await;
-        pacer.reserve("h", None);
-        assert_eq!(pacer.reserve("h", None), Duration::ZERO);
+        reserve(&pacer, None);
+        assert_eq!(reserve(&pacer, None), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_sent_away_takes_no_place_and_comes_back_in_turn() {
+        let pacer = Pacer::default();
+        let ask = || pacer.reserve("h", Some(60), Duration::from_secs(5));
+        while ask().is_ok() {}
+        let away: Vec<_> = (0..50).map(|_| ask().unwrap_err().as_secs()).collect();
+        assert!(away.is_sorted() && away[49] - away[0] == 49, "{away:?}");
+        tokio::time::advance(Duration::from_secs(6)).await;
+        let served = (0..50).filter(|_| ask().is_ok()).count();
+        assert_eq!(served, 6, "one for each second that passed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_after_idle_time_does_not_slow_to_the_idle_pace() {
+        let pacer = Pacer::default();
+        for _ in 0..50 {
+            reserve(&pacer, None);
+            tokio::time::advance(Duration::from_secs(20)).await;
+        }
+        pacer.throttled("h", None, Duration::ZERO);
+        reserve(&pacer, None);
+        assert!(reserve(&pacer, None) <= IDLE * 4 / 3);
     }
 }
