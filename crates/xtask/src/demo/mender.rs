@@ -98,7 +98,7 @@ pub(super) async fn release(simulator: &Simulator, seed: u64) -> Result<()> {
 
 /// Publishes a message just as it is.
 pub(super) async fn publish_raw(simulator: &Simulator, body: &str) -> Result<()> {
-    let order = json!({"subject": "WORKFLOWS.lifecycle.device.status", "body": body});
+    let order = json!({"subject": "lifecycle.device.status", "body": body});
     simulator
         .control()
         .post::<Value>("/simulator/raw", &order)
