@@ -24,7 +24,7 @@ const MAX_ADVISORIES: i64 = 100_000;
 /// [`ACK_WAIT`], and costs the server memory for each message.
 const DUPLICATES: Duration = Duration::from_secs(120);
 /// How long a message may be worked on without a word before it is delivered again.
-pub(crate) const ACK_WAIT: Duration = Duration::from_secs(30);
+pub(crate) const ACK_WAIT: Duration = Duration::from_secs(10);
 /// Messages in work, over all workers. Delivery stops at this number, so it must be far above
 /// what the workers hold; the server's default of 1000 is not.
 const MAX_ACK_PENDING: i64 = 5_000;
