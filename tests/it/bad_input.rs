@@ -13,16 +13,46 @@ async fn bad_events_become_dead_letters_with_their_bytes_and_the_worker_goes_on(
         ("=.d1".into(), b"{".to_vec()),
         ("=.d1".into(), b"".to_vec()),
         ("=.d1".into(), b"\xff\xfe{}".to_vec()),
-        ("=.d1".into(), br#"{"status":"quarantined","revision":1}"#.to_vec()),
-        ("=.d1".into(), br#"{"status":"accepted","revision":-1}"#.to_vec()),
-        ("=.d1".into(), br#"{"status":"accepted","revision":1,"revision":2}"#.to_vec()),
-        ("=.d1".into(), br#"{"status":"accepted","tenant_id":"other"}"#.to_vec()),
-        ("=.d1".into(), br#"{"status":"accepted","device_id":"d2"}"#.to_vec()),
-        ("=.a=3Bb".into(), br#"{"status":"accepted","revision":1}"#.to_vec()),
-        ("=.=2E=2E".into(), br#"{"status":"accepted","revision":1}"#.to_vec()),
-        ("=.a=2Fb".into(), br#"{"status":"accepted","revision":1}"#.to_vec()),
-        (format!("=.{long}"), br#"{"status":"accepted","revision":1}"#.to_vec()),
-        ("=.=41".into(), br#"{"status":"accepted","revision":1}"#.to_vec()),
+        (
+            "=.d1".into(),
+            br#"{"status":"quarantined","revision":1}"#.to_vec(),
+        ),
+        (
+            "=.d1".into(),
+            br#"{"status":"accepted","revision":-1}"#.to_vec(),
+        ),
+        (
+            "=.d1".into(),
+            br#"{"status":"accepted","revision":1,"revision":2}"#.to_vec(),
+        ),
+        (
+            "=.d1".into(),
+            br#"{"status":"accepted","tenant_id":"other"}"#.to_vec(),
+        ),
+        (
+            "=.d1".into(),
+            br#"{"status":"accepted","device_id":"d2"}"#.to_vec(),
+        ),
+        (
+            "=.a=3Bb".into(),
+            br#"{"status":"accepted","revision":1}"#.to_vec(),
+        ),
+        (
+            "=.=2E=2E".into(),
+            br#"{"status":"accepted","revision":1}"#.to_vec(),
+        ),
+        (
+            "=.a=2Fb".into(),
+            br#"{"status":"accepted","revision":1}"#.to_vec(),
+        ),
+        (
+            format!("=.{long}"),
+            br#"{"status":"accepted","revision":1}"#.to_vec(),
+        ),
+        (
+            "=.=41".into(),
+            br#"{"status":"accepted","revision":1}"#.to_vec(),
+        ),
     ];
     for (tail, body) in &bad {
         stage.publish(tail, body.clone()).await?;
@@ -38,8 +68,23 @@ async fn bad_events_become_dead_letters_with_their_bytes_and_the_worker_goes_on(
         assert!(reason.is_some_and(|reason| reason.len() > 5), "{tail}");
     }
     assert_eq!(stage.tally(bad.len()).await?.get("dead"), Some(&bad.len()));
-    assert!(stage.hub.journal().await?.iter().all(|call| call.device.as_deref() != Some("d1")));
-    stage.publish("=.good", r#"{"status":"accepted","revision":1}"#).await?;
+    let metrics = stage.worker.http().text("/metrics").await?;
+    let counted = format!(
+        "mender_iothub_events_total{{outcome=\"dead\"}} {}",
+        bad.len()
+    );
+    assert!(metrics.contains(&counted), "{metrics}");
+    assert!(
+        stage
+            .hub
+            .journal()
+            .await?
+            .iter()
+            .all(|call| call.device.as_deref() != Some("d1"))
+    );
+    stage
+        .publish("=.good", r#"{"status":"accepted","revision":1}"#)
+        .await?;
     stage.hub_shows("good", Some("enabled")).await?;
     stage.dir.passed();
     Ok(())
@@ -52,14 +97,25 @@ async fn bad_messages_from_mender_become_dead_letters_and_good_devices_beside_ba
     let mixed = r#"{"devices":[{"id":"good-1","revision":3},{"id":"a;b","revision":3},{"id":"good-2","revision":4}],"event":"device-status-changed","request_id":"r","status":"accepted","tenant_id":""}"#;
     for body in ["{", r#"{"event":"device-sold","tenant_id":""}"#, mixed] {
         let raw = json!({"subject": "lifecycle.device.status", "body": body});
-        stage.mender.control().post::<serde_json::Value>("/simulator/raw", &raw).await?;
+        stage
+            .mender
+            .control()
+            .post::<serde_json::Value>("/simulator/raw", &raw)
+            .await?;
     }
     stage.hub_shows("good-1", Some("enabled")).await?;
     stage.hub_shows("good-2", Some("enabled")).await?;
     let letters = stage.dead_letters(3).await?;
-    assert!(letters.iter().any(|letter| letter.payload == mixed.as_bytes()));
+    assert!(
+        letters
+            .iter()
+            .any(|letter| letter.payload == mixed.as_bytes())
+    );
     let tally = stage.tally(5).await?;
-    assert_eq!((tally.get("dead"), tally.get("applied")), (Some(&3), Some(&2)));
+    assert_eq!(
+        (tally.get("dead"), tally.get("applied")),
+        (Some(&3), Some(&2))
+    );
     stage.dir.passed();
     Ok(())
 }
@@ -70,25 +126,41 @@ async fn a_dead_letter_can_be_seen_explained_and_replayed() -> Result<()> {
     let refuse = json!({"rules": [{"name": "refuse", "method": "PUT", "path": "/devices/*",
         "effect": "before", "status": 400, "error": "ArgumentInvalid"}]});
     stage.hub.faults(&refuse).await?;
-    stage.publish("=.d1", r#"{"status":"accepted","revision":1}"#).await?;
+    stage
+        .publish("=.d1", r#"{"status":"accepted","revision":1}"#)
+        .await?;
     stage.dead_letters(1).await?;
-    let listed = stage.worker.cli(&["dlq", "list", "--output", "json"]).await?.json()?;
+    let listed = stage
+        .worker
+        .cli(&["dlq", "list", "--output", "json"])
+        .await?
+        .json()?;
     assert_eq!(listed[0]["class"], "permanent", "{listed}");
     let number = listed[0]["sequence"].to_string();
     let shown = stage.worker.cli(&["dlq", "show", &number]).await?;
     assert!(shown.stdout.contains(r#""revision":1"#), "{}", shown.stdout);
     stage.hub.faults(&json!({"rules": []})).await?;
-    let replayed = stage.worker.cli(&["dlq", "replay", &number, "--output", "json"]).await?;
+    let replayed = stage
+        .worker
+        .cli(&["dlq", "replay", &number, "--output", "json"])
+        .await?;
     assert_eq!(replayed.code, Some(0), "{}", replayed.stderr);
     stage.hub_shows("d1", Some("enabled")).await?;
     let ended = stage.outcomes(1).await?;
     assert_eq!(ended.len(), 1, "the replay is the same event: {ended:?}");
     black_box::until(crate::stage::SOON, "the event to be applied", async || {
         let ended = stage.outcomes(1).await?;
-        Ok(ended.values().all(|outcome| outcome["outcome"] == "applied").then_some(()))
+        Ok(ended
+            .values()
+            .all(|outcome| outcome["outcome"] == "applied")
+            .then_some(()))
     })
     .await?;
-    let listed = stage.worker.cli(&["dlq", "list", "--output", "json"]).await?.json()?;
+    let listed = stage
+        .worker
+        .cli(&["dlq", "list", "--output", "json"])
+        .await?
+        .json()?;
     assert_eq!(listed, json!([]));
     stage.dir.passed();
     Ok(())

@@ -26,20 +26,30 @@ async fn a_device_follows_mender_from_acceptance_to_decommission() -> Result<()>
 }
 
 #[tokio::test]
-async fn the_connection_string_of_the_live_key_is_delivered_once_and_the_twin_tagged() -> Result<()> {
+async fn the_connection_string_of_the_live_key_is_delivered_once_and_the_twin_tagged() -> Result<()>
+{
     let stage = Stage::new("deliver").await?;
     let id = stage.device().await?;
     stage.status(&id, "accepted").await?;
     stage.tally(1).await?;
     let with_keys = stage.hub.devices_with_keys().await?;
-    let key = with_keys[0]["authentication"]["symmetricKey"]["primaryKey"].as_str().unwrap();
-    let expected = format!("HostName={};DeviceId={id};SharedAccessKey={key}", stage.hub.hub());
+    let key = with_keys[0]["authentication"]["symmetricKey"]["primaryKey"]
+        .as_str()
+        .unwrap();
+    let expected = format!(
+        "HostName={};DeviceId={id};SharedAccessKey={key}",
+        stage.hub.hub()
+    );
     assert_eq!(stage.delivered(&id).await?, (Some(expected.clone()), 1));
     assert_eq!(with_keys[0]["twin"]["tags"], json!({"mender": true}));
     stage.status(&id, "rejected").await?;
     stage.status(&id, "accepted").await?;
     stage.tally(3).await?;
-    assert_eq!(stage.delivered(&id).await?, (Some(expected), 1), "not delivered twice");
+    assert_eq!(
+        stage.delivered(&id).await?,
+        (Some(expected), 1),
+        "not delivered twice"
+    );
     stage.dir.passed();
     Ok(())
 }
@@ -48,7 +58,13 @@ async fn the_connection_string_of_the_live_key_is_delivered_once_and_the_twin_ta
 async fn a_device_that_somebody_else_made_stays_as_it_is() -> Result<()> {
     let stage = Stage::new("foreign").await?;
     let id = stage.device().await?;
-    stage.hub.put_device(&id, &json!({"status": "disabled", "statusReason": "stolen"})).await?;
+    stage
+        .hub
+        .put_device(
+            &id,
+            &json!({"status": "disabled", "statusReason": "stolen"}),
+        )
+        .await?;
     let before = stage.identity(&id).await?;
     for status in ["accepted", "rejected"] {
         stage.status(&id, status).await?;
@@ -81,7 +97,9 @@ async fn our_own_events_do_the_same_and_stale_ones_change_nothing() -> Result<()
     let accepted = r#"{"status":"accepted","revision":5,"created_ts":"2026-08-20T10:11:12.345Z"}"#;
     stage.publish("=.dev-1", accepted).await?;
     stage.hub_shows("dev-1", Some("enabled")).await?;
-    stage.publish("=.dev-1", r#"{"status":"rejected","revision":4}"#).await?;
+    stage
+        .publish("=.dev-1", r#"{"status":"rejected","revision":4}"#)
+        .await?;
     stage.publish("=.dev-1", accepted).await?;
     assert_eq!(stage.tally(3).await?.get("superseded"), Some(&2));
     assert_eq!(stage.identity("dev-1").await?.unwrap()["status"], "enabled");
@@ -92,9 +110,20 @@ async fn our_own_events_do_the_same_and_stale_ones_change_nothing() -> Result<()
 #[tokio::test]
 async fn a_tenant_without_integration_is_ignored() -> Result<()> {
     let stage = Stage::new("no-integration").await?;
-    stage.publish("t2.dev-1", r#"{"status":"accepted","revision":1}"#).await?;
+    stage
+        .publish("t2.dev-1", r#"{"status":"accepted","revision":1}"#)
+        .await?;
     assert_eq!(stage.tally(1).await?, [("ignored".to_owned(), 1)].into());
-    assert_eq!(stage.hub.journal().await?.iter().filter(|call| call.effective).count(), 0);
+    assert_eq!(
+        stage
+            .hub
+            .journal()
+            .await?
+            .iter()
+            .filter(|call| call.effective)
+            .count(),
+        0
+    );
     stage.dir.passed();
     Ok(())
 }
@@ -122,7 +151,9 @@ async fn the_worker_killed_at_any_moment_goes_on_where_it_stopped() -> Result<()
     for creates in [5, 20] {
         black_box::until(SOON, "creates in the journal", async || {
             let journal = stage.hub.journal().await?;
-            let done = journal.iter().filter(|call| call.operation == "create" && call.effective);
+            let done = journal
+                .iter()
+                .filter(|call| call.operation == "create" && call.effective);
             Ok((done.count() >= creates).then_some(()))
         })
         .await?;
@@ -137,9 +168,14 @@ async fn the_worker_killed_at_any_moment_goes_on_where_it_stopped() -> Result<()
     assert_eq!(identities.len(), 40);
     for identity in identities {
         let id = identity["deviceId"].as_str().unwrap();
-        let key = identity["authentication"]["symmetricKey"]["primaryKey"].as_str().unwrap();
+        let key = identity["authentication"]["symmetricKey"]["primaryKey"]
+            .as_str()
+            .unwrap();
         let (delivered, _) = stage.delivered(id).await?;
-        assert!(delivered.is_some_and(|text| text.ends_with(key)), "{id}: another key");
+        assert!(
+            delivered.is_some_and(|text| text.ends_with(key)),
+            "{id}: another key"
+        );
         assert_eq!(identity["status"], "enabled", "{id}");
     }
     stage.dir.passed();

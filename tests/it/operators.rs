@@ -13,16 +13,30 @@ async fn a_wrong_configuration_is_one_line_with_key_and_file_and_exit_code_2() -
     let dir = TestDir::new("wrong-config")?;
     for (text, key) in [
         ("[hub]\nrequest_timeot_ms = 1\n", "hub.request_timeot_ms"),
-        ("[hub]\nrequest_timeout_ms = \"soon\"\n", "request_timeout_ms"),
+        (
+            "[hub]\nrequest_timeout_ms = \"soon\"\n",
+            "request_timeout_ms",
+        ),
         ("[secrets]\nkey = \"short\"\n", "secrets.key"),
         ("", "secrets.key"),
-        ("[hub]\nrequest_timeout_ms = 10\nlease_ms = 11\n", "hub.lease_ms"),
+        (
+            "[hub]\nrequest_timeout_ms = 10\nlease_ms = 11\n",
+            "hub.lease_ms",
+        ),
         ("not toml", "mender-iothub.toml"),
     ] {
-        let done = Installation::new(dir.path(), text).await?.cli(&["run"]).await?;
+        let done = Installation::new(dir.path(), text)
+            .await?
+            .cli(&["run"])
+            .await?;
         assert_eq!(done.code, Some(2), "{text}: {}", done.stderr);
         assert!(done.stderr.contains(key), "{text}: {}", done.stderr);
-        assert_eq!(done.stderr.trim().lines().count(), 1, "{text}: {}", done.stderr);
+        assert_eq!(
+            done.stderr.trim().lines().count(),
+            1,
+            "{text}: {}",
+            done.stderr
+        );
     }
     dir.passed();
     Ok(())
@@ -32,7 +46,10 @@ async fn a_wrong_configuration_is_one_line_with_key_and_file_and_exit_code_2() -
 async fn a_worker_without_nats_waits_unready_and_stops_when_told() -> Result<()> {
     let (parts, _) = Parts::start("no-nats").await?;
     let text = config("nats://127.0.0.1:1", &parts.hub, parts.mender.listen());
-    let mut worker = Installation::new(parts.dir.path(), &text).await?.start_unready().await?;
+    let mut worker = Installation::new(parts.dir.path(), &text)
+        .await?
+        .start_unready()
+        .await?;
     let (status, body) = worker.http().ask("/readyz").await?;
     assert_eq!(status.as_u16(), 503, "{body}");
     assert!(body.contains("NATS"), "{body}");
@@ -48,7 +65,9 @@ async fn a_worker_starts_by_itself_once_everything_is_there() -> Result<()> {
     let mut worker = installation.start_unready().await?;
     assert_eq!(worker.http().ask("/readyz").await?.0.as_u16(), 503);
     for arguments in [&["setup"][..], &["integration", "set"]] {
-        let done = installation.cli_with_input(arguments, parts.hub.connection_string()).await?;
+        let done = installation
+            .cli_with_input(arguments, parts.hub.connection_string())
+            .await?;
         assert_eq!(done.code, Some(0), "{}", done.stderr);
     }
     worker.ready(SOON).await?;
@@ -62,7 +81,9 @@ async fn sigterm_ends_the_worker_in_time_with_work_in_flight() -> Result<()> {
     let slow = json!({"rules": [{"name": "slow", "path": "/devices/*", "delay_ms": 1500}]});
     stage.hub.faults(&slow).await?;
     for n in 0..50 {
-        stage.publish(&format!("=.d{n}"), r#"{"status":"accepted","revision":1}"#).await?;
+        stage
+            .publish(&format!("=.d{n}"), r#"{"status":"accepted","revision":1}"#)
+            .await?;
     }
     until(SOON, "a request in flight", async || {
         Ok((!stage.hub.journal().await?.is_empty()).then_some(()))
@@ -70,7 +91,11 @@ async fn sigterm_ends_the_worker_in_time_with_work_in_flight() -> Result<()> {
     .await?;
     let begun = std::time::Instant::now();
     stage.worker.sigterm().await?;
-    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        begun.elapsed()
+    );
     stage.hub.faults(&json!({"rules": []})).await?;
     stage.worker.start_again().await?;
     assert_eq!(stage.tally(50).await?, [("applied".to_owned(), 50)].into());
@@ -81,23 +106,55 @@ async fn sigterm_ends_the_worker_in_time_with_work_in_flight() -> Result<()> {
 #[tokio::test]
 async fn commands_tell_in_json_what_the_worker_did() -> Result<()> {
     let stage = Stage::new("commands").await?;
-    stage.publish("=.d1", r#"{"status":"accepted","revision":7}"#).await?;
+    stage
+        .publish("=.d1", r#"{"status":"accepted","revision":7}"#)
+        .await?;
     stage.tally(1).await?;
-    let shown = stage.worker.cli(&["device", "show", "d1", "--output", "json"]).await?.json()?;
-    assert_eq!((&shown["wanted"], &shown["settled"]), (&json!("enabled"), &json!(true)));
+    let shown = stage
+        .worker
+        .cli(&["device", "show", "d1", "--output", "json"])
+        .await?
+        .json()?;
+    assert_eq!(
+        (&shown["wanted"], &shown["settled"]),
+        (&json!("enabled"), &json!(true))
+    );
     let text = stage.worker.cli(&["device", "show", "d1"]).await?;
-    assert!(text.stdout.contains("accepted (revision 7)"), "{}", text.stdout);
-    let status = stage.worker.cli(&["status", "--output", "json"]).await?.json()?;
+    assert!(
+        text.stdout.contains("accepted (revision 7)"),
+        "{}",
+        text.stdout
+    );
+    let status = stage
+        .worker
+        .cli(&["status", "--output", "json"])
+        .await?
+        .json()?;
     assert_eq!(status["outcomes"]["applied"], json!(1), "{status}");
-    let integration = stage.worker.cli(&["integration", "show", "--output", "json"]).await?;
-    let key = stage.hub.connection_string().rsplit_once("SharedAccessKey=").unwrap().1;
+    let integration = stage
+        .worker
+        .cli(&["integration", "show", "--output", "json"])
+        .await?;
+    let key = stage
+        .hub
+        .connection_string()
+        .rsplit_once("SharedAccessKey=")
+        .unwrap()
+        .1;
     assert!(!integration.stdout.contains(key));
     assert_eq!(integration.json()?[0]["hub"], json!(stage.hub.hub()));
     let nobody = stage.worker.cli(&["device", "show", "nobody"]).await?;
     assert_eq!(nobody.code, Some(1));
-    let again = stage.worker.cli(&["setup", "--output", "json"]).await?.json()?;
+    let again = stage
+        .worker
+        .cli(&["setup", "--output", "json"])
+        .await?
+        .json()?;
     let changes = again.as_array().unwrap();
-    assert!(changes.iter().all(|change| change["action"] == "unchanged"), "{again}");
+    assert!(
+        changes.iter().all(|change| change["action"] == "unchanged"),
+        "{again}"
+    );
     stage.dir.passed();
     Ok(())
 }
@@ -106,13 +163,26 @@ async fn commands_tell_in_json_what_the_worker_did() -> Result<()> {
 async fn a_refused_credential_is_told_at_once_and_not_stored() -> Result<()> {
     let (parts, installation) = Parts::start("refused").await?;
     installation.cli(&["setup"]).await?;
-    let (front, _) = parts.hub.connection_string().rsplit_once("SharedAccessKey=").unwrap();
+    let (front, _) = parts
+        .hub
+        .connection_string()
+        .rsplit_once("SharedAccessKey=")
+        .unwrap();
     let wrong = format!("{front}SharedAccessKey=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3");
-    let done = installation.cli_with_input(&["integration", "set"], &wrong).await?;
+    let done = installation
+        .cli_with_input(&["integration", "set"], &wrong)
+        .await?;
     assert_eq!(done.code, Some(1));
-    assert!(done.stderr.contains("refuses the credential"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("refuses the credential"),
+        "{}",
+        done.stderr
+    );
     assert!(!done.stderr.contains("MDEyMzQ1"), "{}", done.stderr);
-    let shown = installation.cli(&["integration", "show", "--output", "json"]).await?.json()?;
+    let shown = installation
+        .cli(&["integration", "show", "--output", "json"])
+        .await?
+        .json()?;
     assert_eq!(shown, json!([]));
     parts.dir.passed();
     Ok(())
@@ -121,25 +191,51 @@ async fn a_refused_credential_is_told_at_once_and_not_stored() -> Result<()> {
 #[tokio::test]
 async fn twins_are_read_and_set_over_request_and_reply() -> Result<()> {
     let stage = Stage::new("twins").await?;
-    stage.publish("=.d1", r#"{"status":"accepted","revision":1}"#).await?;
+    stage
+        .publish("=.d1", r#"{"status":"accepted","revision":1}"#)
+        .await?;
     stage.tally(1).await?;
     let desired = stage.dir.path().join("desired.json");
-    std::fs::write(&desired, r#"{"big":9007199254740993,"deep":{"a":[1,2.50]}}"#)?;
+    std::fs::write(
+        &desired,
+        r#"{"big":9007199254740993,"deep":{"a":[1,2.50]}}"#,
+    )?;
     let path = desired.display().to_string();
     // 9007199254740993 is above what a hub takes, so it must be refused by the hub, not rounded.
-    let refused = stage.worker.cli(&["twin", "set", "d1", "--desired", &path]).await?;
+    let refused = stage
+        .worker
+        .cli(&["twin", "set", "d1", "--desired", &path])
+        .await?;
     assert_eq!(refused.code, Some(1), "{}", refused.stdout);
-    std::fs::write(&desired, r#"{"big":4503599627370495,"deep":{"a":[1,2.50]}}"#)?;
+    std::fs::write(
+        &desired,
+        r#"{"big":4503599627370495,"deep":{"a":[1,2.50]}}"#,
+    )?;
     let set = ["twin", "set", "d1", "--desired", &path, "--output", "json"];
     let twin = stage.worker.cli(&set).await?.json()?;
-    let got = stage.worker.cli(&["twin", "get", "d1", "--output", "json"]).await?;
+    let got = stage
+        .worker
+        .cli(&["twin", "get", "d1", "--output", "json"])
+        .await?;
     assert!(got.stdout.contains("4503599627370495"), "{}", got.stdout);
     assert!(!got.stdout.contains("$metadata") && !got.stdout.contains("$version"));
     let got: Value = got.json()?;
     assert_eq!(got["etag"], twin["etag"]);
-    assert_eq!(got["tags"], json!({"mender": true}), "set leaves tags alone");
-    let stale = ["twin", "set", "d1", "--desired", &path, "--etag", "AAAAAAAAAAE="];
-    let conflict = stage.worker.cli(&stale).await?;
+    assert_eq!(
+        got["tags"],
+        json!({"mender": true}),
+        "set leaves tags alone"
+    );
+    let outdated = [
+        "twin",
+        "set",
+        "d1",
+        "--desired",
+        &path,
+        "--etag",
+        "AAAAAAAAAAE=",
+    ];
+    let conflict = stage.worker.cli(&outdated).await?;
     assert!(conflict.stderr.contains("409"), "{}", conflict.stderr);
     let missing = stage.worker.cli(&["twin", "get", "d2"]).await?;
     assert!(missing.stderr.contains("404"), "{}", missing.stderr);
@@ -153,7 +249,10 @@ async fn commands_without_nats_say_where_they_looked() -> Result<()> {
     let mut nats = NatsServer::start(dir.path()).await?;
     let text = format!("[nats]\nurl = \"{}\"\n", nats.url());
     nats.process().kill9()?;
-    let done = Installation::new(dir.path(), &text).await?.cli(&["status"]).await?;
+    let done = Installation::new(dir.path(), &text)
+        .await?
+        .cli(&["status"])
+        .await?;
     assert_eq!(done.code, Some(1));
     assert!(done.stderr.contains("nats.url"), "{}", done.stderr);
     dir.passed();

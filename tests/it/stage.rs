@@ -10,34 +10,49 @@ use futures::StreamExt as _;
 use serde_json::{Value, json};
 
 /// Limit of each wait. Long, since a loaded machine is slow; no test waits it out when all is well.
-pub const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// The running parts. Fields end in the order in which they are declared.
-pub struct Stage {
-    pub worker: Worker,
-    pub mender: Simulator,
-    pub hub: Emulator,
-    pub nats: NatsServer,
-    pub dir: TestDir,
+pub(crate) struct Stage {
+    pub(crate) worker: Worker,
+    pub(crate) mender: Simulator,
+    pub(crate) hub: Emulator,
+    pub(crate) nats: NatsServer,
+    pub(crate) dir: TestDir,
 }
 
 impl Stage {
     /// Everything running and one integration, for the empty tenant.
-    pub async fn new(name: &str) -> Result<Self> {
+    pub(crate) async fn new(name: &str) -> Result<Self> {
         let (parts, installation) = Parts::start(name).await?;
-        let (hub, mender) = (&parts.hub, &parts.mender);
-        for arguments in [&["setup"][..], &["integration", "set", "--tier", "unlimited"]] {
-            let done = installation.cli_with_input(arguments, hub.connection_string()).await?;
+        let hub = &parts.hub;
+        for arguments in [
+            &["setup"][..],
+            &["integration", "set", "--tier", "unlimited"],
+        ] {
+            let done = installation
+                .cli_with_input(arguments, hub.connection_string())
+                .await?;
             ensure!(done.code == Some(0), "{arguments:?}: {}", done.stderr);
         }
-        let _ = mender;
         let worker = installation.start().await?;
-        let Parts { dir, nats, hub, mender } = parts;
-        Ok(Self { worker, mender, hub, nats, dir })
+        let Parts {
+            dir,
+            nats,
+            hub,
+            mender,
+        } = parts;
+        Ok(Self {
+            worker,
+            mender,
+            hub,
+            nats,
+            dir,
+        })
     }
 
     /// Creates one pending device in Mender and returns its id.
-    pub async fn device(&self) -> Result<String> {
+    pub(crate) async fn device(&self) -> Result<String> {
         let made: Value = self
             .mender
             .control()
@@ -48,51 +63,71 @@ impl Stage {
     }
 
     /// Changes a device's status in Mender, which publishes the event.
-    pub async fn status(&self, id: &str, status: &str) -> Result<()> {
+    pub(crate) async fn status(&self, id: &str, status: &str) -> Result<()> {
         let change = json!({"tenant": "", "id": id, "status": status});
-        self.mender.control().post::<Value>("/simulator/devices/status", &change).await.map(drop)
+        self.mender
+            .control()
+            .post::<Value>("/simulator/devices/status", &change)
+            .await
+            .map(drop)
     }
 
     /// Decommissions a device in Mender, which publishes the event.
-    pub async fn decommission(&self, id: &str) -> Result<()> {
+    pub(crate) async fn decommission(&self, id: &str) -> Result<()> {
         let path = "/simulator/devices/decommission";
         let body = json!({"tenant": "", "ids": [id]});
-        self.mender.control().post::<Value>(path, &body).await.map(drop)
+        self.mender
+            .control()
+            .post::<Value>(path, &body)
+            .await
+            .map(drop)
     }
 
     /// Publishes one of our own events, as another publisher would.
-    pub async fn publish(&self, tail: &str, body: impl Into<Vec<u8>>) -> Result<()> {
+    pub(crate) async fn publish(&self, tail: &str, body: impl Into<Vec<u8>>) -> Result<()> {
         let context = self.nats.jetstream().await?;
         let body: Vec<u8> = body.into();
-        context.publish(format!("iothub.event.{tail}"), body.into()).await?.await?;
+        context
+            .publish(format!("iothub.event.{tail}"), body.into())
+            .await?
+            .await?;
         Ok(())
     }
 
     /// The identity in the hub, if there is one.
-    pub async fn identity(&self, id: &str) -> Result<Option<Value>> {
+    pub(crate) async fn identity(&self, id: &str) -> Result<Option<Value>> {
         let devices = self.hub.devices().await?;
-        Ok(devices.into_iter().find(|device| device["deviceId"] == json!(id)))
+        Ok(devices
+            .into_iter()
+            .find(|device| device["deviceId"] == json!(id)))
     }
 
     /// Waits until the hub shows this status of a device; `None` waits for its absence.
-    pub async fn hub_shows(&self, id: &str, status: Option<&str>) -> Result<Option<Value>> {
-        until(SOON, &format!("{id} to be {status:?} in the hub"), async || {
-            let identity = self.identity(id).await?;
-            let shown = identity.as_ref().map(|identity| identity["status"].clone());
-            Ok((shown == status.map(|status| json!(status))).then_some(identity))
-        })
+    pub(crate) async fn hub_shows(&self, id: &str, status: Option<&str>) -> Result<Option<Value>> {
+        until(
+            SOON,
+            &format!("{id} to be {status:?} in the hub"),
+            async || {
+                let identity = self.identity(id).await?;
+                let shown = identity.as_ref().map(|identity| identity["status"].clone());
+                Ok((shown == status.map(|status| json!(status))).then_some(identity))
+            },
+        )
         .await
     }
 
     /// The last outcome of each event, waiting until there are at least `events` of them.
-    pub async fn outcomes(&self, events: usize) -> Result<BTreeMap<String, Value>> {
+    pub(crate) async fn outcomes(&self, events: usize) -> Result<BTreeMap<String, Value>> {
         until(SOON, &format!("{events} outcomes"), async || {
             let outcomes = messages_of(&self.nats, "IOTHUB_OUTCOMES").await?;
             let ended: BTreeMap<_, _> = outcomes
                 .iter()
                 .map(|message| {
                     let body: Value = serde_json::from_slice(&message.payload)?;
-                    Ok((body["event_id"].as_str().unwrap_or_default().to_owned(), body))
+                    Ok((
+                        body["event_id"].as_str().unwrap_or_default().to_owned(),
+                        body,
+                    ))
                 })
                 .collect::<Result<_>>()?;
             Ok((ended.len() >= events).then_some(ended))
@@ -101,16 +136,18 @@ impl Stage {
     }
 
     /// How often each outcome occurred, waiting until `events` have ended.
-    pub async fn tally(&self, events: usize) -> Result<BTreeMap<String, usize>> {
+    pub(crate) async fn tally(&self, events: usize) -> Result<BTreeMap<String, usize>> {
         let mut tally = BTreeMap::new();
         for outcome in self.outcomes(events).await?.values() {
-            *tally.entry(outcome["outcome"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+            *tally
+                .entry(outcome["outcome"].as_str().unwrap_or_default().to_owned())
+                .or_default() += 1;
         }
         Ok(tally)
     }
 
     /// All dead letters, waiting until there are `letters` of them.
-    pub async fn dead_letters(&self, letters: usize) -> Result<Vec<async_nats::Message>> {
+    pub(crate) async fn dead_letters(&self, letters: usize) -> Result<Vec<async_nats::Message>> {
         until(SOON, &format!("{letters} dead letters"), async || {
             let found = messages_of(&self.nats, "IOTHUB_DLQ").await?;
             Ok((found.len() >= letters).then_some(found))
@@ -119,38 +156,49 @@ impl Stage {
     }
 
     /// What Mender has delivered to a device: the connection string and the number of deployments.
-    pub async fn delivered(&self, id: &str) -> Result<(Option<String>, u64)> {
+    pub(crate) async fn delivered(&self, id: &str) -> Result<(Option<String>, u64)> {
         let truth: Value = self.mender.control().get("/simulator/truth").await?;
         let devices = truth["devices"].as_array().context("no devices")?;
-        let device = devices.iter().find(|device| device["id"] == json!(id)).context("unknown")?;
+        let device = devices
+            .iter()
+            .find(|device| device["id"] == json!(id))
+            .context("unknown")?;
         let text = device["delivered"].as_str().map(ToOwned::to_owned);
         Ok((text, device["deployments"].as_u64().unwrap_or_default()))
     }
 }
 
 /// Everything but the worker.
-pub struct Parts {
-    pub dir: TestDir,
-    pub nats: NatsServer,
-    pub hub: Emulator,
-    pub mender: Simulator,
+pub(crate) struct Parts {
+    pub(crate) dir: TestDir,
+    pub(crate) nats: NatsServer,
+    pub(crate) hub: Emulator,
+    pub(crate) mender: Simulator,
 }
 
 impl Parts {
     /// Starts them, and configures a worker for them.
-    pub async fn start(name: &str) -> Result<(Self, Installation)> {
+    pub(crate) async fn start(name: &str) -> Result<(Self, Installation)> {
         let dir = TestDir::new(name)?;
         let nats = NatsServer::start(dir.path()).await?;
         let hub = Emulator::start(dir.path(), &[]).await?;
         let mender = Simulator::start(dir.path(), nats.url(), &[]).await?;
         let config = config(nats.url(), &hub, mender.listen());
         let installation = Installation::new(dir.path(), &config).await?;
-        Ok((Self { dir, nats, hub, mender }, installation))
+        Ok((
+            Self {
+                dir,
+                nats,
+                hub,
+                mender,
+            },
+            installation,
+        ))
     }
 }
 
 /// A configuration with short times, so that what waits for a lease does not wait for long.
-pub fn config(nats_url: &str, hub: &Emulator, mender: &str) -> String {
+pub(crate) fn config(nats_url: &str, hub: &Emulator, mender: &str) -> String {
     format!(
         r#"
         [nats]
@@ -180,7 +228,10 @@ pub fn config(nats_url: &str, hub: &Emulator, mender: &str) -> String {
 }
 
 /// Everything that a stream holds, in order.
-pub async fn messages_of(nats: &NatsServer, stream: &str) -> Result<Vec<async_nats::Message>> {
+pub(crate) async fn messages_of(
+    nats: &NatsServer,
+    stream: &str,
+) -> Result<Vec<async_nats::Message>> {
     let context = nats.jetstream().await?;
     let mut stream = context.get_stream(stream).await?;
     let waiting = usize::try_from(stream.info().await?.state.messages)?;
@@ -195,5 +246,8 @@ pub async fn messages_of(nats: &NatsServer, stream: &str) -> Result<Vec<async_na
         .await?;
     let messages = consumer.messages().await?.take(waiting);
     let found: Vec<_> = messages.collect().await;
-    found.into_iter().map(|message| Ok(message?.message)).collect()
+    found
+        .into_iter()
+        .map(|message| Ok(message?.message))
+        .collect()
 }

@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::log;
 use crate::seal::SealingKey;
 use crate::session::Session;
+use metrics::{Counted, Metrics};
 use readiness::Readiness;
 use waiting::until_there;
 
@@ -52,8 +53,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     signals::listen(stop.clone())?;
     let readiness = Readiness::waiting_for(&[NATS, STREAMS, MENDER, HUB]);
-    let counters = Arc::new(reconciler::Counters::default());
-    let metrics = metrics::Metrics::new(Arc::clone(&counters));
+    let counted = Counted::default();
+    let metrics = Metrics::new(counted.clone());
     http::serve(
         &config.http.listen,
         readiness.clone(),
@@ -64,48 +65,64 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let Some(opened) = Box::pin(open(&session, &parts, &readiness, &stop)).await else {
         return Ok(());
     };
-    let worker = Arc::new(Reconciler::new(
-        opened.devices,
-        opened.integrations.clone(),
+    let looking = look(
+        session.clone(),
         parts.mender.clone(),
-        opened.streams.clone(),
-        settings(&config),
-        counters,
-    ));
-    let mut tasks = JoinSet::new();
+        readiness,
+        stop.clone(),
+    );
+    let looking = tokio::spawn(looking);
+    work(&config, &session, parts, opened, &counted, &stop).await?;
+    looking.await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Does what there is to do until the worker is told to stop.
+async fn work(
+    config: &Config,
+    session: &Session,
+    parts: Parts,
+    opened: Opened,
+    counted: &Counted,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let Opened {
+        devices,
+        integrations,
+        streams,
+    } = opened;
+    let mut beside = JoinSet::new();
+    let max_deliveries = config.worker.max_deliveries;
     if config.source.enabled {
-        let max_deliveries = config.worker.max_deliveries;
         let how = IngestSettings {
             max_deliveries,
             ..IngestSettings::default()
         };
-        let ingest = Ingest::new(&session.context, opened.streams.clone(), how);
-        tasks.spawn(ingest.run(stop.clone()));
+        let ingest = Ingest::new(&session.context, streams.clone(), how);
+        counted.ingest.get_or_init(|| ingest.counters());
+        beside.spawn(ingest.run(stop.clone()));
     }
-    let looking = look(
-        session.clone(),
-        parts.mender.clone(),
-        readiness.clone(),
-        stop.clone(),
-    );
-    tasks.spawn(looking);
     let twins = if config.twin.enabled {
-        let port = TwinPort::new(opened.integrations);
+        let port = TwinPort::new(integrations.clone());
         Some(TwinService::start(session.client.clone(), session.names.prefix(), port).await?)
     } else {
         None
     };
     let how = IntakeSettings {
         ahead: config.worker.in_flight,
-        max_deliveries: config.worker.max_deliveries,
+        max_deliveries,
     };
-    let intake = Intake::start(&session.context, opened.streams, how, stop.clone());
-    work(&config, worker, intake).await;
+    let intake = Intake::start(&session.context, streams.clone(), how, stop.clone());
+    counted.intake.get_or_init(|| intake.counters());
+    let counters = Arc::clone(&counted.worker);
+    let (mender, settings) = (parts.mender, settings(config));
+    let worker = Reconciler::new(devices, integrations, mender, streams, settings, counters);
+    reconcile(config, Arc::new(worker), intake).await;
     if let Some(twins) = twins {
         twins.stop().await;
     }
-    while tasks.join_next().await.is_some() {}
-    tracing::info!("stopped");
+    beside.join_all().await;
     Ok(())
 }
 
@@ -192,7 +209,7 @@ async fn any_hub_answers(integrations: &Integrations, tenants: &[TenantId]) -> R
 }
 
 /// Takes messages until the worker is told to stop, then ends what is in flight.
-async fn work(config: &Config, worker: Arc<Worker>, mut intake: Intake) {
+async fn reconcile(config: &Config, worker: Arc<Worker>, mut intake: Intake) {
     let dispatcher = Dispatcher::new(config.worker.in_flight);
     while let Some(task) = intake.next().await {
         let worker = Arc::clone(&worker);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::Client;
 use async_nats::jetstream::Context;
-use jetstream::{Auth, ConnectOptions, Names};
+use jetstream::{Auth, ConnectOptions, NameError, Names};
 use tokio::time::Instant;
 
 use crate::config::{Config, ConfigError, secret};
@@ -28,7 +28,7 @@ impl Session {
             &config.source.stream,
             &config.source.filter,
         )
-        .map_err(|error| ConfigError(error.to_string()))?;
+        .map_err(|error| ConfigError(format!("{}: {error}", key_of(&error))))?;
         let client =
             jetstream::connect(&options(config, name)?)
                 .await
@@ -69,6 +69,15 @@ impl Session {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// The key of the configuration that a name comes from.
+fn key_of(error: &NameError) -> &'static str {
+    match error {
+        NameError::Prefix(_) => "`nats.prefix`",
+        NameError::Stream(_) => "`source.stream`",
+        NameError::Filter(_) => "`source.filter`",
     }
 }
 

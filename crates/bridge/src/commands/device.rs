@@ -75,9 +75,10 @@ fn in_words(about: &DeviceRef, record: &Record) -> String {
             .as_ref()
             .map(|why| format!(": {why}"))
             .unwrap_or_default();
+        let outcome = format!("{:?}", done.outcome).to_lowercase();
         facts.push((
             "last event",
-            format!("{} {:?}{reason}", done.event.id.0, done.outcome).to_lowercase(),
+            format!("{} {outcome}{reason}", done.event.id.0),
         ));
     }
     print::harmless(print::facts(facts))

@@ -109,15 +109,6 @@ fn check(config: &Config) -> Result<(), String> {
     if config.nats.url.trim().is_empty() {
         return Err("`nats.url` is empty".to_owned());
     }
-    if config.nats.prefix.is_empty()
-        || !config
-            .nats
-            .prefix
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-    {
-        return Err("`nats.prefix` must be letters, digits, `-` and `_`".to_owned());
-    }
     Ok(())
 }
 

@@ -1,9 +1,10 @@
 //! What the worker counts, as OpenMetrics.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use jetstream::{IngestCounters, IntakeCounters};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
@@ -14,14 +15,22 @@ use reconciler::Counters;
 /// Names of the outcomes, in the order of [`lifecycle::Outcome`]'s variants.
 const OUTCOMES: [&str; 5] = ["applied", "unchanged", "superseded", "ignored", "dead"];
 
+/// What the parts of the worker count.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counted {
+    pub(crate) worker: Arc<Counters>,
+    pub(crate) intake: Arc<OnceLock<Arc<IntakeCounters>>>,
+    pub(crate) ingest: Arc<OnceLock<Arc<IngestCounters>>>,
+}
+
 /// The registry of everything that is counted.
 #[derive(Clone)]
 pub(crate) struct Metrics(Arc<Registry>);
 
 impl Metrics {
-    pub(crate) fn new(counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(counted: Counted) -> Self {
         let mut registry = Registry::with_prefix("mender_iothub");
-        registry.register_collector(Box::new(Worker(counters)));
+        registry.register_collector(Box::new(counted));
         Self(Arc::new(registry))
     }
 
@@ -32,47 +41,79 @@ impl Metrics {
     }
 }
 
-/// Reads the reconciler's counters when somebody looks.
-#[derive(Debug)]
-struct Worker(Arc<Counters>);
+impl Counted {
+    /// Events that ended before they reached the reconciler: unreadable ones, and poison.
+    fn buried(&self) -> u64 {
+        let intake = self
+            .intake
+            .get()
+            .map_or(0, |c| read(&c.malformed) + read(&c.poison));
+        let ingest = self
+            .ingest
+            .get()
+            .map_or(0, |c| read(&c.malformed) + read(&c.poison));
+        intake + ingest
+    }
 
-impl Collector for Worker {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let mut events = encoder.encode_descriptor(
-            "events",
-            "Events ended, by outcome",
-            None,
-            MetricType::Counter,
-        )?;
-        for (outcome, count) in OUTCOMES.iter().zip(&self.0.outcomes) {
-            let labels = [("outcome", *outcome)];
-            let family = events.encode_family(&labels)?;
-            ConstCounter::new(read(count)).encode(family)?;
-        }
-        for (name, help, count) in [
+    /// Counters without labels: name, help, value.
+    fn plain(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let worker = &self.worker;
+        let mut plain = vec![
             (
                 "hub_reads",
                 "Identity reads sent to hubs",
-                &self.0.hub_reads,
+                read(&worker.hub_reads),
             ),
             (
                 "hub_writes",
                 "Identity writes sent to hubs",
-                &self.0.hub_writes,
+                read(&worker.hub_writes),
             ),
             (
                 "deliveries",
                 "Connection strings handed to Mender",
-                &self.0.deliveries,
+                read(&worker.deliveries),
             ),
-            ("wake_ups", "Wake-ups scheduled", &self.0.wake_ups),
+            ("wake_ups", "Wake-ups scheduled", read(&worker.wake_ups)),
             (
                 "lost_saves",
                 "Records changed by somebody else first",
-                &self.0.lost,
+                read(&worker.lost),
             ),
-        ] {
-            let counter = ConstCounter::new(read(count));
+        ];
+        if let Some(intake) = self.intake.get() {
+            let again = read(&intake.redelivered);
+            plain.push((
+                "redeliveries",
+                "Messages delivered not for the first time",
+                again,
+            ));
+        }
+        if let Some(ingest) = self.ingest.get() {
+            let taken = read(&ingest.messages);
+            plain.push((
+                "mender_messages",
+                "Messages taken from Mender's stream",
+                taken,
+            ));
+        }
+        plain
+    }
+}
+
+/// Reads the counters when somebody looks.
+impl Collector for Counted {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let help = "Events ended, by outcome";
+        let mut events = encoder.encode_descriptor("events", help, None, MetricType::Counter)?;
+        for (outcome, count) in OUTCOMES.iter().zip(&self.worker.outcomes) {
+            let buried = if *outcome == "dead" { self.buried() } else { 0 };
+            let labels = [("outcome", *outcome)];
+            let family = events.encode_family(&labels)?;
+            ConstCounter::new(read(count) + buried).encode(family)?;
+        }
+        for (name, help, count) in self.plain() {
+            let counter = ConstCounter::new(count);
             let encoder = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
             counter.encode(encoder)?;
         }
