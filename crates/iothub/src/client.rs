@@ -3,6 +3,7 @@
 //! Each is a request from [`crate::request`], sent once, and an answer that is believed only if it
 //! is about the device that was asked for.
 
+mod bulk;
 mod modules;
 mod registry;
 

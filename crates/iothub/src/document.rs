@@ -21,6 +21,10 @@ pub(crate) struct Document {
 }
 
 impl Document {
+    pub(crate) fn new(fields: Map<String, Value>, secret: &'static [&'static str]) -> Self {
+        Self { fields, secret }
+    }
+
     /// Reads an object. `secret` names the fields that hold keys.
     pub(crate) fn parse(body: &[u8], secret: &'static [&'static str]) -> Result<Self> {
         let fields = serde_json::from_slice(body)

@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use reply::read;
+pub(crate) use reply::{read, read_item};
 
 /// The result of a hub call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

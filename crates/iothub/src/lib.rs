@@ -10,6 +10,7 @@
 //! one token, and repeats nothing but a refused token.
 
 mod authentication;
+mod bulk;
 mod client;
 mod clock;
 mod connection_string;
@@ -34,6 +35,7 @@ mod twin;
 pub use authentication::{
     Authentication, DeviceKeys, InvalidDeviceKey, InvalidThumbprint, Thumbprint,
 };
+pub use bulk::{BulkItem, BulkOutcome, ItemOutcome, MAX_BULK};
 pub use client::Hub;
 pub use connection_string::{
     ConnectionString, ConnectionStringError, KeyOwner, MAX_CONNECTION_STRING,

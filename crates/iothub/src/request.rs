@@ -5,6 +5,7 @@
 //! request may need two tokens. Two traps of the API are closed here: a quoted empty `If-Match`
 //! counts as none, and a quoted `*` matches everything, so neither passes for an ETag.
 
+mod bulk;
 mod draft;
 mod modules;
 mod registry;
@@ -13,7 +14,9 @@ use bytes::Bytes;
 use http::Request;
 use serde_json::Value;
 
-use draft::{Draft, object};
+pub use bulk::bulk;
+use draft::Draft;
+pub(crate) use draft::{check_etag, object};
 pub use modules::{
     create_module, delete_module, module, module_twin, modules, patch_module_twin,
     replace_module_twin, update_module,

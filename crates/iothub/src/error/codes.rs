@@ -83,7 +83,19 @@ const CODES: &[Code] = &[
 ];
 
 /// Names without a number of their own.
-const UNNUMBERED: &[(&str, Kind)] = &[("IotHubSuspended", Kind::NotAvailable)];
+const UNNUMBERED: &[(&str, Kind)] = &[
+    ("IotHubSuspended", Kind::NotAvailable),
+    ("GenericUnauthorized", Kind::Unauthorized),
+    ("GenericNotFound", Kind::NotFound),
+    ("GenericConflict", Kind::AlreadyExists),
+    ("GenericPreconditionFailed", Kind::PreconditionFailed),
+    ("EtagDoesNotMatch", Kind::PreconditionFailed),
+    ("GenericRequestEntityTooLarge", Kind::Invalid),
+    ("GenericServerError", Kind::Transient),
+    ("GenericBadGateway", Kind::Transient),
+    ("GenericServiceUnavailable", Kind::Transient),
+    ("GenericGatewayTimeout", Kind::Transient),
+];
 
 pub(super) fn by_name(name: &str) -> Option<&'static Code> {
     CODES.iter().find(|code| code.name == name)

@@ -41,6 +41,36 @@ pub(crate) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Erro
     error
 }
 
+/// The error of one item of a bulk call, of which only the code is told, as a name or a number.
+pub(crate) fn read_item(code: Option<&Value>) -> Error {
+    let mut said = Said::default();
+    match code {
+        Some(Value::Number(number)) => said.take_code(&number.to_string()),
+        Some(Value::String(text)) => said.take_code(text),
+        _ => {}
+    }
+    let listed = said.name.as_deref().and_then(codes::by_name);
+    let number = said.number.or_else(|| listed.map(|code| code.number));
+    let name = said
+        .name
+        .or_else(|| codes::by_number(said.number?).map(|code| code.name.to_owned()));
+    let class = number.and_then(|number| u16::try_from(number / 1000).ok());
+    let class = class.filter(|class| (400..600).contains(class));
+    let named = name.as_deref().and_then(codes::kind_of_name);
+    let kind = named.or_else(|| class.map(codes::kind_of_status));
+    let mut error = match kind {
+        Some(Kind::Transient) if class.is_none_or(|class| class >= 500) => {
+            Error::new(Kind::Transient, Effect::Unknown)
+        }
+        Some(kind) => Error::new(kind, Effect::None),
+        // Neither name nor number says what has to happen, so the caller has to look.
+        None => Error::malformed("the item's error is not known"),
+    };
+    error.0.name = name;
+    error.0.number = number;
+    error
+}
+
 fn classify(status: u16, name: Option<&str>, number: Option<u32>) -> Kind {
     let named = name
         .and_then(codes::kind_of_name)

@@ -127,7 +127,7 @@ pub(crate) fn check_etag(etag: &str) -> Result<()> {
 }
 
 /// The body of an edit.
-pub(super) fn object(value: &Value) -> Result<&Value> {
+pub(crate) fn object(value: &Value) -> Result<&Value> {
     if value.is_object() {
         Ok(value)
     } else {

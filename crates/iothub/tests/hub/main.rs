@@ -1,5 +1,6 @@
 //! The client against a server: what it sends, and what it makes of every kind of answer.
 
+mod bulk;
 mod failures;
 mod modules;
 mod operations;
