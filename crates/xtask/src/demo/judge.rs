@@ -30,6 +30,9 @@ pub(super) struct Scene {
     pub(super) dead_letters: Vec<Vec<u8>>,
     pub(super) outcomes: Tally,
     pub(super) events_published: u64,
+    /// Deliveries that may have been under way when the worker was killed: nobody can tell whether
+    /// they had taken place, so they are made again.
+    pub(super) interrupted: u64,
 }
 
 /// An identity made by hand.
@@ -113,8 +116,10 @@ pub(super) struct Verdict {
     pub(super) devices: BTreeMap<Wanted, Score>,
     /// Connection strings of accepted devices that hold the live identity's key.
     pub(super) delivered: Score,
-    /// Deployments beyond the first one of each device: allowed after a crash, but each disturbs.
+    /// Deployments beyond the first one of each device: each disturbs it.
     pub(super) delivered_again: u64,
+    /// How many of those the crash excuses.
+    pub(super) may_deliver_again: u64,
     pub(super) foreign: Score,
     /// Malformed messages, and those that are dead letters byte for byte.
     pub(super) dead_letters: Score,
@@ -151,6 +156,7 @@ impl Verdict {
         scores.into_iter().all(Score::is_full)
             && self.surplus_dead_letters == 0
             && self.outcomes_add_up()
+            && self.delivered_again <= self.may_deliver_again
             && self.disagreements.is_empty()
     }
 }
@@ -160,6 +166,7 @@ pub(super) fn judge(scene: &Scene) -> Verdict {
     let mut verdict = Verdict {
         outcomes: scene.outcomes,
         events_published: scene.events_published,
+        may_deliver_again: scene.interrupted,
         ..Verdict::default()
     };
     for member in &scene.fleet.members {

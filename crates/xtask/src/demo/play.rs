@@ -14,7 +14,7 @@ use super::{
     mender,
     outcomes::Ledger,
     progress::{Counts, Progress},
-    stage::Stage,
+    stage::{IN_FLIGHT, Stage},
 };
 
 /// Identities made by hand under ids that Mender accepts too, and under ids that it does not know.
@@ -25,7 +25,7 @@ const KILL_AT: u64 = 40;
 /// ... and the second act begins at this one.
 const SECOND_ACT_AT: u64 = 75;
 /// Pause between two looks.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(20);
 /// A worker that ends no event and sends no request for so long will not do so later either: no
 /// lease and no wait between attempts is longer.
 const STALLED: Duration = Duration::from_secs(40);
@@ -260,6 +260,7 @@ impl<'a> Play<'a> {
             dead_letters: self.ledger.dead_letters().await.context("dead letters")?,
             outcomes: self.ledger.tally(),
             events_published: published.events,
+            interrupted: self.kills * IN_FLIGHT,
         };
         Ok((scene, published.messages))
     }

@@ -86,6 +86,12 @@ pub(super) fn text(verdict: &Verdict, facts: &Facts) -> String {
         "connection strings delivered",
         verdict.delivered,
     );
+    table.add_row([
+        "delivered twice (in work when the worker was killed)",
+        &format!("<= {}", verdict.may_deliver_again),
+        &verdict.delivered_again.to_string(),
+        mark(verdict.delivered_again <= verdict.may_deliver_again),
+    ]);
     row(&mut table, "foreign identities untouched", verdict.foreign);
     dead_letters(&mut table, verdict);
     outcomes(&mut table, verdict);

@@ -7,6 +7,9 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use black_box::{Emulator, Installation, NatsServer, Simulator, Worker};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
+/// Devices that the worker has in work at once, and so may have in work when it is killed.
+pub(super) const IN_FLIGHT: u64 = 128;
+
 /// All that runs. Dropped in this order, so that the worker does not outlive what it talks to.
 pub(super) struct Stage {
     pub(super) worker: Worker,
@@ -65,7 +68,7 @@ allowed_hosts = ["localhost:{port}"]
 ca_file = "{ca}"
 
 [worker]
-in_flight = 128
+in_flight = {IN_FLIGHT}
 
 [retry]
 first_ms = 200

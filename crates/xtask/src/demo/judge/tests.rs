@@ -113,6 +113,18 @@ fn a_device_that_mender_forgot_does_not_agree() {
 }
 
 #[test]
+fn a_second_deployment_needs_a_crash_as_its_excuse() {
+    let twice = Truth {
+        deployments: 2,
+        ..truth(Status::Accepted)
+    };
+    let mut scene = scene(Life::Kept, twice, Some(identity(true)));
+    assert!(!judge(&scene).agrees());
+    scene.interrupted = 1;
+    assert!(judge(&scene).agrees());
+}
+
+#[test]
 fn a_foreign_identity_must_be_the_same_to_the_last_byte() {
     let foreign = |after: Option<&str>| Scene {
         foreign: vec![Foreign {
