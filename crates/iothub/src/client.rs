@@ -5,6 +5,7 @@
 
 mod bulk;
 mod modules;
+mod queries;
 mod registry;
 
 use std::sync::Arc;

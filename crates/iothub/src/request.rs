@@ -8,6 +8,7 @@
 mod bulk;
 mod draft;
 mod modules;
+mod queries;
 mod registry;
 
 use bytes::Bytes;
@@ -21,6 +22,7 @@ pub use modules::{
     create_module, delete_module, module, module_twin, modules, patch_module_twin,
     replace_module_twin, update_module,
 };
+pub use queries::query;
 pub use registry::{MAX_LIST, device_statistics, devices, purge_messages, service_statistics};
 
 use crate::device_id::DeviceId;

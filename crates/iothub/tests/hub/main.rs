@@ -4,5 +4,6 @@ mod bulk;
 mod failures;
 mod modules;
 mod operations;
+mod queries;
 mod server;
 mod trust;
