@@ -52,12 +52,34 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        tokio::select! {
-            done = perform(args) => done,
-            // The play is dropped, and every process with it.
-            signal = interrupted() => bail!("stopped by {}", signal?),
+        unless_interrupted(equip()).await??;
+        let dir = TestDir::new("demo")?;
+        match unless_interrupted(perform(args, dir.path())).await {
+            Ok(Ok(ended)) => {
+                finish(dir, args.keep, &ended);
+                Ok(ended.right())
+            }
+            // The folder tells why.
+            Ok(Err(error)) => Err(error),
+            Err(interrupted) => {
+                dir.passed();
+                Err(interrupted)
+            }
         }
     })
+}
+
+/// How the play ended.
+struct Ended {
+    verdict: Verdict,
+    /// What was still missing when nothing moved any more.
+    missing: Option<String>,
+}
+
+impl Ended {
+    fn right(&self) -> bool {
+        self.missing.is_none() && self.verdict.agrees()
+    }
 }
 
 /// Fetches and builds what is needed, before any clock runs. Cargo shows its own progress.
@@ -75,21 +97,21 @@ async fn equip() -> Result<()> {
     Ok(())
 }
 
-async fn interrupted() -> Result<&'static str> {
+/// Does `work`, unless Ctrl-C or SIGTERM comes first: then it is dropped, and every process with it.
+async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Result<T> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        pressed = tokio::signal::ctrl_c() => pressed.map(|()| "Ctrl-C").map_err(Into::into),
-        _ = terminate.recv() => Ok("SIGTERM"),
+        done = work => Ok(done),
+        _ = tokio::signal::ctrl_c() => bail!("stopped by Ctrl-C"),
+        _ = terminate.recv() => bail!("stopped by SIGTERM"),
     }
 }
 
-async fn perform(args: &Args) -> Result<bool> {
-    equip().await?;
+async fn perform(args: &Args, dir: &Path) -> Result<Ended> {
     let seed = args.seed.map_or_else(random_seed, Ok)?;
-    let dir = TestDir::new("demo")?;
     let progress = Progress::start();
     progress.step(&format!("{} devices, seed {seed}", args.devices));
-    let stage = Stage::set(dir.path()).await?;
+    let stage = Stage::set(dir).await?;
     progress.step("nats-server, hub emulator, Mender simulator and worker are up");
     let devices = usize::try_from(args.devices)?;
     let mut play = Play::cast(stage, devices, seed, &progress).await?;
@@ -106,23 +128,17 @@ async fn perform(args: &Args) -> Result<bool> {
         messages_published,
         took: progress.elapsed(),
     };
-    let right = missing.is_none() && verdict.agrees();
-    if !right || args.keep {
-        let saved = evidence::save(
-            dir.path(),
-            &play.stage,
-            &play.ledger,
-            &verdict.disagreements,
-        );
-        if let Err(error) = saved.await {
+    let ended = Ended { verdict, missing };
+    if args.keep || !ended.right() {
+        let wrong = &ended.verdict.disagreements;
+        if let Err(error) = evidence::save(dir, &play.stage, &play.ledger, wrong).await {
             progress.step(&format!("{error:#}"));
         }
     }
     drop(play);
     drop(progress);
-    print(args.output, &verdict, &facts)?;
-    finish(dir, args.keep, right, missing.as_deref(), &verdict);
-    Ok(right)
+    print(args.output, &ended.verdict, &facts)?;
+    Ok(ended)
 }
 
 fn print(output: Output, verdict: &Verdict, facts: &Facts) -> Result<()> {
@@ -134,20 +150,20 @@ fn print(output: Output, verdict: &Verdict, facts: &Facts) -> Result<()> {
 }
 
 /// Says what is wrong and where to look, or removes the folder.
-fn finish(dir: TestDir, keep: bool, right: bool, missing: Option<&str>, verdict: &Verdict) {
-    if right && !keep {
+fn finish(dir: TestDir, keep: bool, ended: &Ended) {
+    if ended.right() && !keep {
         dir.passed();
         return;
     }
-    if let Some(missing) = missing {
+    if let Some(missing) = &ended.missing {
         eprintln!("not at rest: {missing}");
     }
-    if let Some(table) = report::disagreements(verdict) {
+    if let Some(table) = report::disagreements(&ended.verdict) {
         eprintln!("{table}");
     }
     let path = dir.keep();
-    if !right {
-        let device = verdict.disagreements.first();
+    if !ended.right() {
+        let device = ended.verdict.disagreements.first();
         eprintln!(
             "{}",
             look_closer(&path, device.map_or("ID", |it| &it.device))
