@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     runtime.block_on(async {
         unless_interrupted(equip()).await??;
         let dir = TestDir::new("demo")?;
-        match unless_interrupted(perform(args, dir.path())).await {
+        match unless_interrupted(Box::pin(perform(args, dir.path()))).await {
             Ok(Ok(ended)) => {
                 finish(dir, args.keep, &ended);
                 Ok(ended.right())
