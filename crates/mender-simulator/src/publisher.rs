@@ -16,6 +16,7 @@ use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::stream::{self, RetentionPolicy, StorageType};
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions};
+use futures::future::join_all;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
@@ -158,12 +159,14 @@ impl Publisher {
             let ack = self.context.publish(subject, message.body.clone().into());
             acks.push((message, ack.await));
         }
+        // All at once: the wait for an ack begins when somebody waits for it, and after a lost
+        // connection all of them are in vain.
+        let confirmations = acks.into_iter().map(async |(message, ack)| match ack {
+            Ok(ack) => (message, ack.await.map(drop)),
+            Err(error) => (message, Err(error)),
+        });
         let mut missing = Vec::new();
-        for (message, ack) in acks {
-            let confirmed = match ack {
-                Ok(ack) => ack.await.map(drop),
-                Err(error) => Err(error),
-            };
+        for (message, confirmed) in join_all(confirmations).await {
             match confirmed.map_err(|error| (error.kind(), error)) {
                 Ok(()) => self.count(message, published),
                 Err((PublishErrorKind::MaxPayloadExceeded, error)) => return Err(error),
