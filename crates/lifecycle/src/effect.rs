@@ -24,7 +24,7 @@ pub struct Context<'a> {
 }
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Input {
     /// An event was delivered, perhaps not for the first time.
     Event(Event),
@@ -49,7 +49,7 @@ pub enum Input {
 }
 
 /// Result of [`Effect::Read`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ReadReply {
     /// [`Context::now`] before the read began.
     pub began: Timestamp,
@@ -58,7 +58,7 @@ pub struct ReadReply {
 }
 
 /// Result of [`Effect::Write`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WriteReply {
     /// The intent.
     pub intent: IntentId,
@@ -68,7 +68,7 @@ pub struct WriteReply {
 }
 
 /// What to do next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// Read the identity; answer with [`Input::Read`].
     Read,
@@ -109,7 +109,7 @@ impl Effect {
 }
 
 /// One conditional hub request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum HubWrite {
     /// Create-only PUT, enabled, bearing the mark.
     Create {
@@ -149,7 +149,7 @@ impl HubWrite {
 }
 
 /// Result of [`crate::next`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Step {
     /// The device afterwards.
     pub device: Device,

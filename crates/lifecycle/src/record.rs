@@ -228,7 +228,7 @@ pub struct Parked {
 }
 
 /// What a hub reply shows of an identity.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Facts {
     /// `generationId`.
     pub generation: String,
@@ -241,7 +241,7 @@ pub struct Facts {
 }
 
 /// One device as it is being handled: its record, and what only this handling knows.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Device {
     /// The record, or `None` before the first event.
     pub record: Option<Record>,

@@ -94,7 +94,7 @@ pub enum Wanted {
 }
 
 /// What `deviceauth` answers when asked about one device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MenderView {
     /// It knows the device, with this status.
     Known(Status),
