@@ -4,6 +4,7 @@
 //! is about the device that was asked for.
 
 mod bulk;
+mod methods;
 mod modules;
 mod queries;
 mod registry;

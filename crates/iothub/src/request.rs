@@ -7,6 +7,7 @@
 
 mod bulk;
 mod draft;
+mod methods;
 mod modules;
 mod queries;
 mod registry;
@@ -18,6 +19,7 @@ use serde_json::Value;
 pub use bulk::bulk;
 use draft::Draft;
 pub(crate) use draft::{check_etag, object};
+pub use methods::{device_method, module_method};
 pub use modules::{
     create_module, delete_module, module, module_twin, modules, patch_module_twin,
     replace_module_twin, update_module,

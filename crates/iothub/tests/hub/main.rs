@@ -2,6 +2,7 @@
 
 mod bulk;
 mod failures;
+mod methods;
 mod modules;
 mod operations;
 mod queries;

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use iothub::{AllowedHosts, ConnectionString, DeviceId, Hub, Options};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -22,6 +23,8 @@ pub(crate) enum Reply {
     Answer(String),
     /// Writes these bytes and hangs up.
     Last(String),
+    /// Answers with this body after a while.
+    After(Duration, String),
     /// Reads the request and never answers.
     Silence,
 }
@@ -185,6 +188,13 @@ async fn serve(stream: TcpStream, tls: TlsAcceptor, state: Arc<Mutex<State>>) {
                 // The client may have hung up first, on a body that is too large.
                 let _ = stream.shutdown().await;
                 return;
+            }
+            Some(Reply::After(pause, body)) => {
+                tokio::time::sleep(pause).await;
+                let Reply::Answer(bytes) = ok(&body) else {
+                    unreachable!("`ok` makes answers");
+                };
+                stream.write_all(bytes.as_bytes()).await.unwrap();
             }
             Some(Reply::Silence) => std::future::pending().await,
             // More was asked than the test foresaw: the test sees it in the list of requests.
