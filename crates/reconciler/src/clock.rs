@@ -11,21 +11,21 @@ use tokio::time::Instant;
 
 /// The latest server time seen, and when it was seen.
 #[derive(Debug)]
-pub(crate) struct ServerClock {
+pub struct ServerClock {
     seen: Mutex<(Timestamp, Instant)>,
 }
 
 impl ServerClock {
     /// A clock that has seen nothing yet.
     #[must_use]
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             seen: Mutex::new((Timestamp::default(), Instant::now())),
         }
     }
 
     /// Takes note of a time that a server wrote down before now.
-    pub(crate) fn observe(&self, stamp: Timestamp) {
+    pub fn observe(&self, stamp: Timestamp) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if stamp > seen.0.plus(seen.1.elapsed()) {
             *seen = (stamp, Instant::now());
@@ -34,7 +34,7 @@ impl ServerClock {
 
     /// The lower bound.
     #[must_use]
-    pub(crate) fn now(&self) -> Timestamp {
+    pub fn now(&self) -> Timestamp {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.0.plus(seen.1.elapsed())
     }

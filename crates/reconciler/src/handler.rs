@@ -88,9 +88,11 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// The bytes of `event`, if this message holds them.
+    /// The bytes of `event`, if this message holds them: those of another life of it say so.
     pub(crate) fn bytes_of(&self, event: &Event) -> Option<&Payload> {
-        (self.carries.as_ref() == Some(&event.id)).then_some(&self.payload)
+        let of_this_life = |mine: &Event| mine.replay == event.replay;
+        let mine = self.carries.as_ref() == Some(&event.id);
+        (mine && self.event.as_ref().is_none_or(of_this_life)).then_some(&self.payload)
     }
 }
 
@@ -215,7 +217,9 @@ where
         let mut device = match stored {
             None => Device::unknown(),
             Some(stored) => {
-                self.clock.observe(stored.written_at);
+                if self.store.own_clock().is_none() {
+                    self.clock.observe(stored.written_at);
+                }
                 Device::loaded(stored.record, stored.written_at)
             }
         };
@@ -263,8 +267,17 @@ where
         lifecycle::next(device, input, &context)
     }
 
+    /// The present by the clock that stamps the records.
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.store.own_clock().unwrap_or_else(|| self.clock.now())
+    }
+
+    /// A time of [`Self::now`]'s clock, by the clock that stamps the messages.
+    pub(crate) fn by_the_streams(&self, time: Timestamp) -> Timestamp {
+        match self.store.own_clock() {
+            None => time,
+            Some(now) => self.clock.now().plus(time.since(now)),
+        }
     }
 
     /// Waits for the hub's pace, or turns the step into a deferral.

@@ -4,6 +4,8 @@
 //! it happens on: those are behind the ports in [`ports`].
 
 mod clock;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod dispatch;
 mod gate;
 mod handler;
@@ -11,6 +13,7 @@ mod pacer;
 mod perform;
 pub mod ports;
 
+pub use clock::ServerClock;
 pub use dispatch::Dispatcher;
 pub use gate::Suspension;
 pub use handler::{Counters, Ended, Reconciler, Settings};

@@ -79,6 +79,7 @@ where
             tracing::info!(tenant = %work.about.tenant, device = %work.about.device, error, "to be tried again");
         }
         count(&self.counters.wake_ups);
+        let due = self.by_the_streams(due);
         let Some(working) = owed else {
             return self.streams.arm(&work.about, due, None).await;
         };

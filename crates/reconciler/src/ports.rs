@@ -92,6 +92,14 @@ pub trait DeviceStore: Send + Sync {
 
     /// How many records there are, of one tenant or of all.
     fn count(&self, tenant: Option<&TenantId>) -> impl Future<Output = PortResult<u64>> + Send;
+
+    /// The least that the store's own clock shows now. `None` where one server keeps both the
+    /// records and the messages, so that their times can be compared.
+    ///
+    /// A lease that began with a stored record must end by the same clock.
+    fn own_clock(&self) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// A reply of the hub that shows an identity, with the identity itself where there is one.
