@@ -25,7 +25,9 @@ pub struct Event {
     pub revision: Option<u64>,
     /// When Mender created the device (`created_ts`): names the incarnation.
     pub created: Option<Timestamp>,
-    /// How often it has come out of the dead-letter stream; 0 for the first life.
+    /// Which life of the event this is: 0 for the first, and greater with every replay. Two
+    /// replays of one letter may share a number, those of different letters must not, or the
+    /// second one would be taken for a redelivery of the first.
     pub replay: u64,
 }
 

@@ -45,8 +45,13 @@ pub(crate) fn merge(device: &mut Device, event: Event, integration: &Integration
 /// The same event again: go on with it, or end it the way it ended before.
 fn redelivered(record: &mut Record, event: &Event) -> Option<Verdict> {
     if record.is_working_for(&event.id) {
-        if let Some(working) = &mut record.working {
-            working.event.replay = working.event.replay.max(event.replay);
+        let working = record.working.as_mut()?;
+        if event.replay > working.event.replay {
+            working.event.replay = event.replay;
+            // Its dead letter is out, although that was not recorded any more: a new life.
+            if record.parked.take().is_some() {
+                record.retry = crate::Retry::default();
+            }
         }
         return Some(Verdict::Work);
     }
@@ -89,9 +94,16 @@ fn decommission_again(record: &mut Record, event: Event) -> Verdict {
 
 fn reopen(record: &mut Record, event: Event) -> Verdict {
     let closed = record.closed_incarnation();
-    let newer = event.key().compare(&record.key) == Ordering::Greater;
-    if !(newer && is_after(event.created, closed)) {
+    if !is_after(event.created, closed) {
         return superseded(record, event);
+    }
+    match event.key().compare(&record.key) {
+        Ordering::Greater => {}
+        // What was heard of and did not open the id contradicts this accept.
+        Ordering::Equal if event.status.creates() => {
+            return doubt(record, event, Question::Tie);
+        }
+        Ordering::Less | Ordering::Equal => return superseded(record, event),
     }
     record.reopened = true;
     record.outlive(&event.key());

@@ -218,6 +218,9 @@ fn on_mender(
     match (record.question.take(), asked) {
         (Some(Question::Tie), Some(other)) => {
             record.status = settle_tie(record.status, other, view);
+            if record.status != Status::Decommissioned {
+                record.closed = None;
+            }
         }
         (Some(Question::Close), Some(_))
             if matches!(view, MenderView::Absent | MenderView::Decommissioning) =>
@@ -232,9 +235,11 @@ fn on_mender(
 
 /// Mender's word, if it is one a status event can carry; else the one that allows less.
 fn settle_tie(held: Status, other: Status, view: MenderView) -> Status {
+    let opens = held != Status::Decommissioned;
     match view {
-        MenderView::Known(status) if status != Status::Decommissioned => status,
-        _ if other.wanted() == Wanted::Disabled => other,
+        MenderView::Known(status) if status.creates() => status,
+        MenderView::Known(status) if status != Status::Decommissioned && opens => status,
+        _ if other.wanted() == Wanted::Disabled && opens => other,
         _ => held,
     }
 }

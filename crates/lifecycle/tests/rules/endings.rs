@@ -119,6 +119,28 @@ fn a_dead_letter_is_published_again_until_the_record_knows_that_it_was() {
 }
 
 #[test]
+fn a_replay_that_comes_before_the_record_knows_of_the_dead_letter_is_worked_for() {
+    let mut scene = Scene::new();
+    scene.trouble = vec![refused()];
+    let mut effect = scene.feed(Input::Event(accepted(1)));
+    while !matches!(effect, Effect::DeadLetter(..)) {
+        let input = scene.perform(&effect).expect("goes on");
+        effect = scene.feed(input);
+    }
+    // The letter is out, the worker dies, and an operator is quick.
+    assert_eq!(
+        scene.outcome(accepted(1).replayed(1)),
+        Some(Outcome::Applied)
+    );
+    scene.assert_agrees(Some(true));
+    assert_eq!(
+        scene.outcome(accepted(1)),
+        Some(Outcome::Applied),
+        "the first life too"
+    );
+}
+
+#[test]
 fn a_newer_event_takes_given_up_work_up_again() {
     let mut scene = dead_after([], accepted(1));
     assert_eq!(scene.outcome(accepted(2)), Some(Outcome::Applied));

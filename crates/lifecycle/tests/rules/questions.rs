@@ -176,3 +176,21 @@ fn a_nameless_decommission_asks_too_where_a_newer_incarnation_was_only_heard_of(
     gone.outcome(late);
     assert_eq!(gone.outcome(accepted(5).of(C2)), Some(Outcome::Superseded));
 }
+
+#[test]
+fn an_accept_that_ties_with_what_did_not_open_a_closed_id_asks_too() {
+    let heard = [
+        accepted(7).of(C1),
+        decommissioned(),
+        event(Status::Pending, 4).of(C2),
+    ];
+    let tie = accepted(4).of(C2);
+    for (view, ends, enabled) in [
+        (Status::Accepted, Outcome::Applied, Some(true)),
+        (Status::Pending, Outcome::Superseded, None),
+    ] {
+        let view = MenderView::Known(view);
+        check(heard.clone(), tie.clone(), view, ends, enabled);
+    }
+    check(heard, tie, MenderView::Absent, Outcome::Superseded, None);
+}
