@@ -3,7 +3,7 @@
 //! Both streams are read through short-lived consumers that acknowledge nothing, so looking changes
 //! nothing.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use async_nats::jetstream::{
@@ -20,6 +20,9 @@ const WORK: [(&str, &str); 2] = [
     ("WORKFLOWS", "iothub-ingest"),
     ("IOTHUB_EVENTS", "iothub-worker"),
 ];
+/// After how long the server may take a reader for gone. The demo asks often, except while it
+/// publishes a large fleet's events.
+const FORGOTTEN: Duration = Duration::from_secs(300);
 /// Messages asked for at a time.
 const BATCH: usize = 2_000;
 
@@ -169,6 +172,7 @@ impl Reader {
             deliver_policy: DeliverPolicy::All,
             ack_policy: AckPolicy::None,
             memory_storage: true,
+            inactive_threshold: FORGOTTEN,
             ..pull::Config::default()
         };
         let consumer = context.create_consumer_on_stream(config, stream).await;
