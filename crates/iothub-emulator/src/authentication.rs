@@ -37,6 +37,8 @@ pub(crate) enum AuthenticationType {
     SelfSigned,
     /// X.509 from a registered authority.
     CertificateAuthority,
+    /// Nothing at all; only ever seen on the modules of the edge runtime.
+    None,
 }
 
 /// `authentication` as a caller sends it.
@@ -54,6 +56,16 @@ impl fmt::Debug for AuthenticationDraft {
         f.debug_struct("AuthenticationDraft")
             .field("kind", &self.kind)
             .finish_non_exhaustive()
+    }
+}
+
+impl AuthenticationDraft {
+    /// The same with `none` turned into `sas`, as the service does for modules without a word.
+    pub(crate) fn with_none_as_sas(mut self) -> Self {
+        if self.kind.as_deref() == Some("none") {
+            self.kind = Some("sas".to_owned());
+        }
+        self
     }
 }
 
@@ -98,12 +110,22 @@ impl fmt::Debug for Authentication {
 }
 
 impl Authentication {
+    /// What the modules of the edge runtime have.
+    pub(crate) fn none() -> Self {
+        Self {
+            symmetric_key: KeyPair::default(),
+            x509_thumbprint: Thumbprints::default(),
+            kind: AuthenticationType::None,
+        }
+    }
+
     /// A draft that means exactly this.
     pub(crate) fn as_draft(&self) -> AuthenticationDraft {
         let kind = match self.kind {
             AuthenticationType::Sas => "sas",
             AuthenticationType::SelfSigned => "selfSigned",
             AuthenticationType::CertificateAuthority => "certificateAuthority",
+            AuthenticationType::None => "none",
         };
         AuthenticationDraft {
             kind: Some(kind.to_owned()),

@@ -71,6 +71,27 @@ impl ServiceError {
         Self::new(StatusCode::CONFLICT, "DeviceAlreadyExists", text)
     }
 
+    /// 404: the device has no such module.
+    pub(crate) fn module_not_found(module: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "ModuleNotFound", module)
+    }
+
+    /// 409: a create met a module that exists.
+    pub(crate) fn module_already_exists(id: &str, module: &str) -> Self {
+        let text = format!("Device {id} already contains Module {module}.");
+        Self::new(StatusCode::CONFLICT, "ModuleAlreadyExistsOnDevice", text)
+    }
+
+    /// 413: the device has as many modules as it may.
+    pub(crate) fn too_many_modules(id: &str) -> Self {
+        let text = format!("Device {id} has the maximum number of modules.");
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "TooManyModulesOnDevice",
+            text,
+        )
+    }
+
     /// 412 with a text of the caller's.
     pub(crate) fn precondition_failed(text: impl Into<String>) -> Self {
         Self::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", text)

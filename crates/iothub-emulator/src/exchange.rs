@@ -19,6 +19,7 @@ use crate::etag::Precondition;
 use crate::faults::{Delivery, Fault, Subject};
 use crate::hub::Hub;
 use crate::journal::Entry;
+use crate::registry::Gate;
 use crate::reply::{Outcome, render};
 use crate::router::{self, Route, api_version};
 use crate::service::{self, Call};
@@ -112,6 +113,7 @@ async fn take_effect(
         query: arrived.head.uri.query().unwrap_or_default(),
         api_version: &admitted.api_version,
         precondition,
+        gate: admitted.gate,
         body: admitted.body,
     };
     let performed = service::perform(hub, call);
@@ -125,11 +127,12 @@ async fn take_effect(
 struct Admitted<'a> {
     api_version: String,
     wait: Duration,
+    gate: Gate,
     body: &'a [u8],
 }
 
 fn admit<'a>(hub: &Hub, arrived: &'a Arrived, route: &Route) -> Result<Admitted<'a>, ServiceError> {
-    authorize(hub, &arrived.head, route)?;
+    let gate = authorize(hub, &arrived.head, route)?;
     let api_version = api_version(arrived.head.uri.query().unwrap_or_default())?;
     if let Some(refusal) = &route.refusal {
         return Err(refusal.clone());
@@ -138,25 +141,27 @@ fn admit<'a>(hub: &Hub, arrived: &'a Arrived, route: &Route) -> Result<Admitted<
         .body
         .as_ref()
         .ok_or_else(ServiceError::body_too_large)?;
+    Ok(Admitted {
+        api_version,
+        wait: queue(hub, route)?,
+        gate,
+        body,
+    })
+}
+
+/// How long the request has to wait for its turn.
+fn queue(hub: &Hub, route: &Route) -> Result<Duration, ServiceError> {
     let Some(meter) = route.operation.meter() else {
-        return Ok(Admitted {
-            api_version,
-            wait: Duration::ZERO,
-            body,
-        });
+        return Ok(Duration::ZERO);
     };
     let (mut throttle, now) = hub.throttle();
     match throttle.take(meter, 1, now) {
-        Verdict::After(wait) => Ok(Admitted {
-            api_version,
-            wait,
-            body,
-        }),
+        Verdict::After(wait) => Ok(wait),
         Verdict::Refused => Err(ServiceError::throttled()),
     }
 }
 
-fn authorize(hub: &Hub, head: &Parts, route: &Route) -> Result<(), ServiceError> {
+fn authorize(hub: &Hub, head: &Parts, route: &Route) -> Result<Gate, ServiceError> {
     let header = head
         .headers
         .get(header::AUTHORIZATION)
@@ -172,6 +177,7 @@ fn authorize(hub: &Hub, head: &Parts, route: &Route) -> Result<(), ServiceError>
             route.operation.permission(),
             now,
         )
+        .map(|()| Gate::SharedAccess)
         .map_err(|refusal| {
             debug!(?refusal, operation = ?route.operation, "token refused");
             ServiceError::unauthorized()

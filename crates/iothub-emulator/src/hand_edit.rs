@@ -30,6 +30,8 @@ pub(crate) struct HandEdit {
     parent_scopes: Option<Vec<String>>,
     tags: Option<Document>,
     desired: Option<Document>,
+    /// Messages that wait for the device.
+    cloud_to_device_message_count: Option<u32>,
 }
 
 #[expect(
@@ -51,16 +53,24 @@ impl HandEdit {
         serde_json::from_slice(body).map_err(|error| ServiceError::invalid(error.to_string()))
     }
 
-    /// Whether the identity, and with it its etag, moves. An edit of the twin alone leaves it.
+    /// Whether the identity, and with it its etag, moves. An edit of the twin or of waiting
+    /// messages alone leaves it.
     pub(crate) fn touches_identity(&self) -> bool {
-        let twin_only = self.tags.is_some() || self.desired.is_some();
+        let other = self.tags.is_some()
+            || self.desired.is_some()
+            || self.cloud_to_device_message_count.is_some();
         let any_field = self.status.is_some()
             || self.status_reason.is_some()
             || self.authentication.is_some()
             || self.capabilities.is_some()
             || self.device_scope.is_some()
             || self.parent_scopes.is_some();
-        any_field || !twin_only
+        any_field || !other
+    }
+
+    /// How many messages shall wait for the device, if the edit says.
+    pub(crate) fn queued_messages(&self) -> Option<u32> {
+        self.cloud_to_device_message_count
     }
 
     /// The part that goes to the twin.

@@ -23,6 +23,7 @@ mod hierarchy;
 mod hub;
 mod identity;
 mod journal;
+mod module;
 mod operation;
 mod options;
 mod registry;

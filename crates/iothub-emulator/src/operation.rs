@@ -25,34 +25,87 @@ pub(crate) enum Operation {
     TwinPatch,
     /// PUT of a twin.
     TwinReplace,
+    /// PUT of a module identity without a precondition.
+    ModuleCreate,
+    /// PUT of a module identity with one.
+    ModuleUpdate,
+    /// DELETE of a module identity.
+    ModuleDelete,
+    /// GET of one module identity.
+    ModuleRead,
+    /// GET of all modules of a device.
+    ModuleList,
+    /// GET of a module twin.
+    ModuleTwinRead,
+    /// PATCH of a module twin.
+    ModuleTwinPatch,
+    /// PUT of a module twin.
+    ModuleTwinReplace,
+    /// DELETE of the messages that wait for a device.
+    Purge,
+    /// GET of the counts of identities.
+    DeviceStatistics,
+    /// GET of the count of connections.
+    ServiceStatistics,
     /// An edit on the control port; only ever seen in the journal.
     HandEdit,
     /// Anything else.
     Other,
 }
 
+/// What an operation needs and costs.
+struct Rule {
+    permission: Option<Permission>,
+    meter: Option<Meter>,
+}
+
 impl Operation {
     /// The permission a policy needs for it; `None` if any valid token will do.
     pub(crate) const fn permission(self) -> Option<Permission> {
-        match self {
-            Self::Read | Self::List => Some(Permission::RegistryRead),
-            Self::Create | Self::Update | Self::Delete => Some(Permission::RegistryWrite),
-            Self::TwinRead | Self::TwinPatch | Self::TwinReplace => {
-                Some(Permission::ServiceConnect)
-            }
-            Self::HandEdit | Self::Other => None,
-        }
+        self.rule().permission
     }
 
     /// The limit it counts against.
     pub(crate) const fn meter(self) -> Option<Meter> {
+        self.rule().meter
+    }
+
+    /// The permissions for statistics are guesses; no page names them.
+    const fn rule(self) -> Rule {
+        use Permission::{RegistryRead, RegistryWrite, ServiceConnect};
         match self {
-            Self::Read | Self::List | Self::Create | Self::Update | Self::Delete => {
-                Some(Meter::Registry)
-            }
-            Self::TwinRead => Some(Meter::TwinReads),
-            Self::TwinPatch | Self::TwinReplace => Some(Meter::TwinWrites),
-            Self::HandEdit | Self::Other => None,
+            Self::Read
+            | Self::List
+            | Self::ModuleRead
+            | Self::ModuleList
+            | Self::DeviceStatistics => rule(RegistryRead, Meter::Registry),
+            Self::Create
+            | Self::Update
+            | Self::Delete
+            | Self::ModuleCreate
+            | Self::ModuleUpdate
+            | Self::ModuleDelete => rule(RegistryWrite, Meter::Registry),
+            Self::ServiceStatistics => rule(ServiceConnect, Meter::Registry),
+            Self::TwinRead | Self::ModuleTwinRead => rule(ServiceConnect, Meter::TwinReads),
+            Self::TwinPatch
+            | Self::TwinReplace
+            | Self::ModuleTwinPatch
+            | Self::ModuleTwinReplace => rule(ServiceConnect, Meter::TwinWrites),
+            Self::Purge => Rule {
+                permission: Some(ServiceConnect),
+                meter: None,
+            },
+            Self::HandEdit | Self::Other => Rule {
+                permission: None,
+                meter: None,
+            },
         }
+    }
+}
+
+const fn rule(permission: Permission, meter: Meter) -> Rule {
+    Rule {
+        permission: Some(permission),
+        meter: Some(meter),
     }
 }

@@ -5,7 +5,14 @@
 //! (etags before and after, generation, status), because only code that holds the state can tell
 //! what a request really did; the journal copies it.
 
+mod effect;
+mod modules;
+
 use std::collections::BTreeMap;
+
+pub(crate) use effect::{Effect, Trace};
+use effect::{Facet, Glimpse};
+pub(crate) use modules::Gate;
 
 use crate::authentication::FreshKeys;
 use crate::dates::Ticks;
@@ -13,13 +20,18 @@ use crate::errors::ServiceError;
 use crate::etag::{IdentityEtag, Precondition};
 use crate::hand_edit::HandEdit;
 use crate::identity::{Identity, IdentityEdit, Status};
+use crate::module::{Module, SYSTEM_MODULES};
 use crate::twin::{Twin, TwinDraft};
 
-/// An identity with its twin.
+/// An identity with its twin and its modules.
 #[derive(Debug, Clone)]
 pub(crate) struct Device {
     pub(crate) identity: Identity,
     pub(crate) twin: Twin,
+    /// By module id.
+    pub(crate) modules: BTreeMap<String, Module>,
+    /// Cloud-to-device messages that wait for it; only set by hand, as sending them is AMQP.
+    pub(crate) queued_messages: u32,
 }
 
 /// Everything from outside that a write may need.
@@ -31,35 +43,6 @@ pub(crate) struct Fresh {
     pub(crate) etag_seed: u32,
     /// Keys, should the hub have to make them.
     pub(crate) keys: FreshKeys,
-}
-
-/// What a request did to a device.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Trace {
-    /// Whether it changed state.
-    pub(crate) effective: bool,
-    /// The etag (the twin's for twin requests) it met.
-    pub(crate) etag_before: Option<String>,
-    /// The etag it left behind.
-    pub(crate) etag_after: Option<String>,
-    /// The generation of the device it left behind or deleted.
-    pub(crate) generation: Option<Ticks>,
-    /// The status of the device it left behind.
-    pub(crate) status: Option<Status>,
-}
-
-/// The outcome of a request, with its trace. `Ok(None)` is the success of a delete.
-#[derive(Debug)]
-pub(crate) struct Effect<'a> {
-    pub(crate) result: Result<Option<&'a Device>, ServiceError>,
-    pub(crate) trace: Trace,
-}
-
-/// Whose etag a request is about.
-#[derive(Debug, Clone, Copy)]
-enum Facet {
-    Identity,
-    Twin,
 }
 
 /// All devices, in order of their ids.
@@ -82,6 +65,20 @@ impl Registry {
             .range::<str, _>((from, Unbounded))
             .map(|(_, device)| device)
             .take(limit)
+    }
+
+    /// How many devices there are, and how many of them are enabled.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let enabled = |device: &&Device| device.identity.status == Status::Enabled;
+        (
+            self.devices.len(),
+            self.devices.values().filter(enabled).count(),
+        )
+    }
+
+    /// Throws away the cloud-to-device messages of a device; says how many there were.
+    pub(crate) fn purge(&mut self, id: &str) -> Result<u32, ServiceError> {
+        present(&mut self.devices, id).map(|device| std::mem::take(&mut device.queued_messages))
     }
 
     /// GET of an identity.
@@ -111,7 +108,7 @@ impl Registry {
             if *precondition == Precondition::Absent {
                 return Err(ServiceError::precondition_failed("Etag missing"));
             }
-            check_version(&present(devices, id)?.identity, precondition)?;
+            check_version(present(devices, id)?.identity.etag, precondition)?;
             Ok(devices.remove(id).is_some())
         })
     }
@@ -158,6 +155,7 @@ impl Registry {
         self.observe(id, Facet::Identity, |devices| {
             let (now, before) = (fresh.now, devices.get(id));
             let (touches_identity, twin_edit) = (edit.touches_identity(), edit.twin());
+            let queued = edit.queued_messages();
             let draft = edit
                 .onto(id, before.map(|device| &device.identity))
                 .check(id)?;
@@ -166,11 +164,13 @@ impl Registry {
                 Some(mut device) => {
                     if touches_identity {
                         device.identity.replace(draft, now, fresh.keys)?;
+                        device.settle_system_modules(now);
                     }
                     device
                 }
             };
             device.twin.patch(&twin_edit, now)?;
+            device.queued_messages = queued.unwrap_or(device.queued_messages);
             devices.insert(id.to_owned(), device);
             Ok(true)
         })
@@ -183,26 +183,11 @@ impl Registry {
         facet: Facet,
         action: impl FnOnce(&mut BTreeMap<String, Device>) -> Result<bool, ServiceError>,
     ) -> Effect<'_> {
-        let etag = |device: &Device| match facet {
-            Facet::Identity => device.identity.etag.text(),
-            Facet::Twin => device.twin.etag.text(),
-        };
-        let before = self
-            .devices
-            .get(id)
-            .map(|device| (etag(device), device.identity.generation));
+        let before = self.devices.get(id).map(|it| it.glimpse(facet));
         let outcome = action(&mut self.devices);
         let after = self.devices.get(id);
-        let (etag_before, generation_before) = before.unzip();
-        let trace = Trace {
-            effective: *outcome.as_ref().unwrap_or(&false),
-            etag_before,
-            etag_after: after.map(etag),
-            generation: after
-                .map(|device| device.identity.generation)
-                .or(generation_before),
-            status: after.map(|device| device.identity.status),
-        };
+        let effective = *outcome.as_ref().unwrap_or(&false);
+        let trace = Trace::between(effective, before, after.map(|it| it.glimpse(facet)));
         Effect {
             result: outcome.map(|_| after),
             trace,
@@ -210,13 +195,42 @@ impl Registry {
     }
 }
 
+impl Device {
+    fn glimpse(&self, facet: Facet) -> Glimpse {
+        Glimpse {
+            etag: match facet {
+                Facet::Identity => self.identity.etag.text(),
+                Facet::Twin => self.twin.etag.text(),
+            },
+            generation: self.identity.generation,
+            status: Some(self.identity.status),
+        }
+    }
+
+    /// Gives an edge device the modules of its runtime, and takes them from any other.
+    fn settle_system_modules(&mut self, now: Ticks) {
+        for id in SYSTEM_MODULES {
+            if !self.identity.capabilities.iot_edge {
+                self.modules.remove(id);
+            } else if !self.modules.contains_key(id) {
+                let module = Module::of_edge_runtime(id, now, self.identity.etag);
+                self.modules.insert(id.to_owned(), module);
+            }
+        }
+    }
+}
+
 fn new_device(id: &str, edit: IdentityEdit, fresh: Fresh) -> Result<Device, ServiceError> {
     let etag = IdentityEtag::first(fresh.etag_seed);
     let identity = Identity::create(id, edit, fresh.now, etag, fresh.keys)?;
-    Ok(Device {
+    let mut device = Device {
         identity,
         twin: Twin::new(fresh.now),
-    })
+        modules: BTreeMap::new(),
+        queued_messages: 0,
+    };
+    device.settle_system_modules(fresh.now);
+    Ok(device)
 }
 
 fn create(
@@ -240,8 +254,9 @@ fn update(
     fresh: Fresh,
 ) -> Result<bool, ServiceError> {
     let device = present(devices, id)?;
-    check_version(&device.identity, precondition)?;
+    check_version(device.identity.etag, precondition)?;
     device.identity.replace(edit, fresh.now, fresh.keys)?;
+    device.settle_system_modules(fresh.now);
     Ok(true)
 }
 
@@ -260,15 +275,23 @@ fn present_twin<'a>(
     precondition: &Precondition,
 ) -> Result<&'a mut Twin, ServiceError> {
     let device = present(devices, id).map_err(ServiceError::by_twins)?;
-    if precondition.allows(&device.twin.etag.text()) {
-        return Ok(&mut device.twin);
+    check_twin_version(id, &mut device.twin, precondition)
+}
+
+fn check_twin_version<'a>(
+    id: &str,
+    twin: &'a mut Twin,
+    precondition: &Precondition,
+) -> Result<&'a mut Twin, ServiceError> {
+    if precondition.allows(&twin.etag.text()) {
+        return Ok(twin);
     }
     let text = format!("ETag mismatch for device ID '{id}'");
     Err(ServiceError::precondition_failed(text).by_twins())
 }
 
-fn check_version(identity: &Identity, precondition: &Precondition) -> Result<(), ServiceError> {
-    if precondition.allows(&identity.etag.text()) {
+fn check_version(current: IdentityEtag, precondition: &Precondition) -> Result<(), ServiceError> {
+    if precondition.allows(&current.text()) {
         return Ok(());
     }
     let sent = match precondition {
@@ -278,12 +301,11 @@ fn check_version(identity: &Identity, precondition: &Precondition) -> Result<(),
     Err(ServiceError::precondition_failed(match sent {
         Some(new) => format!(
             "Precondition failed: Device version did not match, existingVersion:{} newVersion:{new}",
-            identity.etag.number()
+            current.number()
         ),
         None => "PreconditionFailed, ETag may be invalid.".to_owned(),
     }))
 }
 
 #[cfg(test)]
-#[path = "registry_tests.rs"]
 mod tests;

@@ -3,6 +3,8 @@
 //! Paths are split first and decoded afterwards, once, so that an encoded slash cannot make a
 //! segment and an id such as `%25` means what it says.
 
+mod paths;
+
 use http::Method;
 use percent_encoding::percent_decode_str;
 
@@ -31,6 +33,8 @@ pub(crate) struct Route {
     pub(crate) segments: Vec<String>,
     /// The device id in the path, if the operation has one.
     pub(crate) device: Option<String>,
+    /// The module id in the path, if the operation has one.
+    pub(crate) module: Option<String>,
     /// Why the request is refused, whoever sends it.
     pub(crate) refusal: Option<ServiceError>,
 }
@@ -54,57 +58,27 @@ pub(crate) fn route(method: &Method, raw_path: &str, precondition: &Precondition
         .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
         .collect();
     let names: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let found = match names.as_slice() {
-        ["devices"] => on_registry(method).map(|operation| (operation, None)),
-        ["devices", id] => {
-            on_identity(method, precondition).map(|operation| (operation, Some(*id)))
-        }
-        ["twins", id] => on_twin(method).map(|operation| (operation, Some(*id))),
-        _ => Err(ServiceError::no_such_resource()),
+    let found = if sound {
+        paths::find(method, &names, precondition)
+    } else {
+        let text = "The path is not valid UTF-8 after decoding.";
+        Err(ServiceError::invalid(text))
     };
-    let (operation, device, refusal) = match found {
-        _ if !sound => {
-            let error = ServiceError::invalid("The path is not valid UTF-8 after decoding.");
-            (Operation::Other, None, Some(error))
+    let (operation, device, module, refusal) = match found {
+        Ok(found) => {
+            let ids = [found.device, found.module];
+            let bad = ids.into_iter().flatten().find_map(|id| check_id(id).err());
+            (found.operation, found.device, found.module, bad)
         }
-        Ok((operation, id)) => (
-            operation,
-            id.map(str::to_owned),
-            id.and_then(|id| check_id(id).err()),
-        ),
-        Err(error) => (Operation::Other, None, Some(error)),
+        Err(error) => (Operation::Other, None, None, Some(error)),
     };
+    let (device, module) = (device.map(str::to_owned), module.map(str::to_owned));
     Route {
         operation,
         segments,
         device,
+        module,
         refusal,
-    }
-}
-
-fn on_registry(method: &Method) -> Result<Operation, ServiceError> {
-    match *method {
-        Method::GET => Ok(Operation::List),
-        _ => Err(ServiceError::method_not_allowed(method)),
-    }
-}
-
-fn on_identity(method: &Method, precondition: &Precondition) -> Result<Operation, ServiceError> {
-    match *method {
-        Method::GET => Ok(Operation::Read),
-        Method::PUT if *precondition == Precondition::Absent => Ok(Operation::Create),
-        Method::PUT => Ok(Operation::Update),
-        Method::DELETE => Ok(Operation::Delete),
-        _ => Err(ServiceError::method_not_allowed(method)),
-    }
-}
-
-fn on_twin(method: &Method) -> Result<Operation, ServiceError> {
-    match *method {
-        Method::GET => Ok(Operation::TwinRead),
-        Method::PATCH => Ok(Operation::TwinPatch),
-        Method::PUT => Ok(Operation::TwinReplace),
-        _ => Err(ServiceError::method_not_allowed(method)),
     }
 }
 
@@ -176,10 +150,55 @@ mod tests {
         goes_to("GET", "/twins/d1", Operation::TwinRead, Some("d1"));
         goes_to("PATCH", "/twins/d1", Operation::TwinPatch, Some("d1"));
         goes_to("PUT", "/twins/d1", Operation::TwinReplace, Some("d1"));
+        goes_to(
+            "DELETE",
+            "/devices/d1/commands",
+            Operation::Purge,
+            Some("d1"),
+        );
+        goes_to(
+            "GET",
+            "/statistics/devices",
+            Operation::DeviceStatistics,
+            None,
+        );
+        goes_to(
+            "GET",
+            "/statistics/service",
+            Operation::ServiceStatistics,
+            None,
+        );
+    }
+
+    #[test]
+    fn modules_live_below_their_device() {
+        goes_to(
+            "GET",
+            "/devices/d1/modules",
+            Operation::ModuleList,
+            Some("d1"),
+        );
+        for (method, path, operation) in [
+            ("GET", "/devices/d/modules/m%201", Operation::ModuleRead),
+            ("PUT", "/devices/d/modules/m", Operation::ModuleCreate),
+            ("DELETE", "/devices/d/modules/m", Operation::ModuleDelete),
+            ("GET", "/twins/d/modules/m", Operation::ModuleTwinRead),
+            ("PATCH", "/twins/d/modules/m", Operation::ModuleTwinPatch),
+            ("PUT", "/twins/d/modules/m", Operation::ModuleTwinReplace),
+        ] {
+            let route = routed(method, path);
+            assert_eq!(route.operation, operation, "{method} {path}");
+            assert_eq!(route.device.as_deref(), Some("d"));
+            assert!(route.module.is_some());
+        }
+        refused("GET", "/devices/d/modules/m%201", 400);
+        refused("POST", "/twins/d/modules/m", 405);
     }
 
     #[test]
     fn a_put_with_a_precondition_is_an_update() {
+        let module = route(&Method::PUT, "/devices/d/modules/m", &Precondition::Any);
+        assert_eq!(module.operation, Operation::ModuleUpdate);
         let route = route(&Method::PUT, "/devices/d1", &Precondition::Any);
         assert_eq!(route.operation, Operation::Update);
     }

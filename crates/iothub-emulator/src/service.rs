@@ -3,6 +3,9 @@
 //! Bodies are checked before the state is locked, and answers are rendered while it is, so that
 //! what a client reads is what its request left behind.
 
+mod modules;
+mod statistics;
+
 use http::StatusCode;
 
 use crate::dates::Ticks;
@@ -11,7 +14,7 @@ use crate::etag::Precondition;
 use crate::hub::Hub;
 use crate::identity::IdentityDraft;
 use crate::operation::Operation;
-use crate::registry::{Device, Effect, Fresh, Trace};
+use crate::registry::{Device, Effect, Fresh, Gate, Trace};
 use crate::router::{Route, list_limit};
 use crate::twin::TwinDraft;
 use crate::views;
@@ -24,6 +27,17 @@ pub(crate) struct Answer {
     pub(crate) body: String,
     /// The `ETag` header, which only identities have.
     pub(crate) etag: Option<String>,
+}
+
+impl Answer {
+    /// 200 with a JSON body.
+    pub(crate) const fn ok(body: String) -> Self {
+        Self {
+            status: StatusCode::OK,
+            body,
+            etag: None,
+        }
+    }
 }
 
 /// What came of a request.
@@ -41,6 +55,7 @@ pub(crate) struct Call<'a> {
     pub(crate) query: &'a str,
     pub(crate) api_version: &'a str,
     pub(crate) precondition: &'a Precondition,
+    pub(crate) gate: Gate,
     pub(crate) body: &'a [u8],
 }
 
@@ -62,6 +77,17 @@ pub(crate) fn perform(hub: &Hub, call: Call<'_>) -> Performed {
                 twin(device, call.api_version)
             })
         })),
+        Operation::ModuleCreate
+        | Operation::ModuleUpdate
+        | Operation::ModuleDelete
+        | Operation::ModuleRead
+        | Operation::ModuleList
+        | Operation::ModuleTwinRead
+        | Operation::ModuleTwinPatch
+        | Operation::ModuleTwinReplace => modules::perform(hub, id, call),
+        Operation::Purge => Ok(statistics::purge(hub, id)),
+        Operation::DeviceStatistics => Ok(statistics::devices(hub)),
+        Operation::ServiceStatistics => Ok(statistics::service(hub)),
         Operation::HandEdit | Operation::Other => Err(ServiceError::no_such_resource()),
     };
     performed.unwrap_or_else(|error| Performed {
@@ -102,31 +128,27 @@ fn write_twin(hub: &Hub, id: &str, call: Call<'_>) -> Result<Performed, ServiceE
 
 fn list(hub: &Hub, limit: usize) -> Performed {
     hub.with_registry(|registry, now| {
-        let items: Vec<String> = registry
-            .page(None, limit)
-            .map(|device| views::identity(&device.identity))
-            .collect();
-        let body = format!("[{}]", items.join(","));
-        let answer = Answer {
-            status: StatusCode::OK,
-            body,
-            etag: None,
-        };
-        Performed {
-            answer: Ok(answer),
-            effect: Some((Trace::default(), now)),
-        }
+        let items: Vec<String> = registry.page(None, limit).map(views::identity).collect();
+        looked_up(format!("[{}]", items.join(",")), now)
     })
 }
 
+/// A 200 of a request that changes nothing.
+fn looked_up(body: String, now: Ticks) -> Performed {
+    Performed {
+        answer: Ok(Answer::ok(body)),
+        effect: Some((Trace::default(), now)),
+    }
+}
+
 /// Renders an effect; the success of a delete has nothing to render.
-fn done(effect: Effect<'_>, now: Ticks, render: impl FnOnce(&Device) -> Answer) -> Performed {
+fn done<T>(effect: Effect<'_, T>, now: Ticks, render: impl FnOnce(&T) -> Answer) -> Performed {
     let gone = Answer {
         status: StatusCode::NO_CONTENT,
         body: String::new(),
         etag: None,
     };
-    let answer = effect.result.map(|device| device.map_or(gone, render));
+    let answer = effect.result.map(|found| found.map_or(gone, render));
     Performed {
         answer,
         effect: Some((effect.trace, now)),
@@ -135,23 +157,18 @@ fn done(effect: Effect<'_>, now: Ticks, render: impl FnOnce(&Device) -> Answer) 
 
 fn created(device: &Device) -> Answer {
     Answer {
-        body: views::created_identity(&device.identity),
+        body: views::created_identity(device),
         ..identity(device)
     }
 }
 
 fn identity(device: &Device) -> Answer {
     Answer {
-        status: StatusCode::OK,
-        body: views::identity(&device.identity),
         etag: Some(device.identity.etag.text()),
+        ..Answer::ok(views::identity(device))
     }
 }
 
 fn twin(device: &Device, api_version: &str) -> Answer {
-    Answer {
-        status: StatusCode::OK,
-        body: views::twin(device, api_version),
-        etag: None,
-    }
+    Answer::ok(views::twin(device, api_version))
 }

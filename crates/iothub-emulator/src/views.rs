@@ -3,24 +3,25 @@
 //! Answers are built from structs rather than from JSON maps because clients and tests compare
 //! bytes, and because what is omitted and what is `null` differs between the two objects.
 
+pub(crate) mod modules;
+mod twins;
+
 use std::fmt::Write;
 
 use ring::digest::{SHA256, digest};
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use crate::authentication::{Authentication, AuthenticationType, Thumbprints};
+use crate::authentication::{Authentication, AuthenticationType};
 use crate::dates::Ticks;
-use crate::identity::{Capabilities, Identity, Status};
+use crate::identity::{Capabilities, Status};
 use crate::registry::Device;
-use crate::twin::{Document, Section};
+use modules::ModuleView;
+use twins::TwinView;
 
 /// Devices do not connect to this emulator yet, so every one is offline and always was.
 const CONNECTION_STATE: &str = "Disconnected";
 /// Hex digits of a key's SHA-256 that stand for the key where it must not be shown.
 const FINGERPRINT_DIGITS: usize = 16;
-/// First api-version in which a twin carries `modelId` (after `2020-05-31-preview`, inclusive).
-const MODEL_ID_SINCE: &str = "2020-05-31";
 /// First api-version seen to capitalise the thumbprint names of a twin.
 const CAPITALS_SINCE: &str = "2021-04-12";
 
@@ -32,6 +33,9 @@ pub(crate) enum Keys {
     /// Only a fingerprint of the primary one.
     Hidden,
 }
+
+/// How a date is printed.
+type Date = fn(Ticks) -> String;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -65,20 +69,25 @@ enum AuthenticationView<'a> {
     },
 }
 
-impl<'a> IdentityView<'a> {
-    fn new(identity: &'a Identity, keys: Keys, date: fn(Ticks) -> String) -> Self {
-        let authentication = match keys {
-            Keys::Shown => AuthenticationView::Full(&identity.authentication),
-            Keys::Hidden => AuthenticationView::Fingerprint {
-                kind: identity.authentication.kind,
-                fingerprint: identity
-                    .authentication
+impl<'a> AuthenticationView<'a> {
+    fn new(authentication: &'a Authentication, keys: Keys) -> Self {
+        match keys {
+            Keys::Shown => Self::Full(authentication),
+            Keys::Hidden => Self::Fingerprint {
+                kind: authentication.kind,
+                fingerprint: authentication
                     .symmetric_key
                     .primary_key
                     .as_deref()
                     .map(fingerprint),
             },
-        };
+        }
+    }
+}
+
+impl<'a> IdentityView<'a> {
+    fn new(device: &'a Device, keys: Keys, date: Date) -> Self {
+        let (identity, queued) = (&device.identity, device.queued_messages);
         Self {
             device_id: &identity.device_id,
             generation_id: identity.generation.count().to_string(),
@@ -89,8 +98,8 @@ impl<'a> IdentityView<'a> {
             connection_state_updated_time: date(Ticks::NEVER),
             status_updated_time: date(identity.status_updated),
             last_activity_time: date(Ticks::NEVER),
-            cloud_to_device_message_count: 0,
-            authentication,
+            cloud_to_device_message_count: queued,
+            authentication: AuthenticationView::new(&identity.authentication, keys),
             capabilities: identity.capabilities,
             device_scope: identity.device_scope.as_deref(),
             parent_scopes: &identity.parent_scopes,
@@ -122,110 +131,13 @@ fn as_created(date: Ticks) -> String {
 }
 
 /// An identity as GET, list and updates answer it.
-pub(crate) fn identity(identity: &Identity) -> String {
-    to_json(&IdentityView::new(identity, Keys::Shown, with_zone))
+pub(crate) fn identity(device: &Device) -> String {
+    to_json(&IdentityView::new(device, Keys::Shown, with_zone))
 }
 
 /// An identity as its creation answers it.
-pub(crate) fn created_identity(identity: &Identity) -> String {
-    to_json(&IdentityView::new(identity, Keys::Shown, as_created))
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct TwinView<'a> {
-    device_id: &'a str,
-    etag: String,
-    device_etag: String,
-    status: Status,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status_reason: Option<&'a str>,
-    status_update_time: Ticks,
-    connection_state: &'static str,
-    last_activity_time: Ticks,
-    cloud_to_device_message_count: u32,
-    authentication_type: AuthenticationType,
-    x509_thumbprint: ThumbprintsView<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model_id: Option<&'static str>,
-    version: u64,
-    #[serde(skip_serializing_if = "Document::is_empty")]
-    tags: &'a Document,
-    properties: PropertiesView<'a>,
-    capabilities: Capabilities,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    device_scope: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    parent_scopes: &'a [String],
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum ThumbprintsView<'a> {
-    Camel(&'a Thumbprints),
-    #[serde(rename_all = "PascalCase")]
-    Capitals {
-        primary_thumbprint: Option<&'a str>,
-        secondary_thumbprint: Option<&'a str>,
-    },
-}
-
-#[derive(Serialize)]
-struct PropertiesView<'a> {
-    desired: SectionView<'a>,
-    reported: SectionView<'a>,
-}
-
-struct SectionView<'a>(&'a Section);
-
-impl Serialize for SectionView<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (key, value) in &self.0.values {
-            map.serialize_entry(key, value)?;
-        }
-        map.serialize_entry("$metadata", &self.0.metadata)?;
-        map.serialize_entry("$version", &self.0.version)?;
-        map.end()
-    }
-}
-
-impl<'a> TwinView<'a> {
-    fn new(device: &'a Device, api_version: &str) -> Self {
-        let (identity, twin) = (&device.identity, &device.twin);
-        let thumbprints = &identity.authentication.x509_thumbprint;
-        let x509_thumbprint = if api_version < CAPITALS_SINCE {
-            ThumbprintsView::Camel(thumbprints)
-        } else {
-            ThumbprintsView::Capitals {
-                primary_thumbprint: thumbprints.primary_thumbprint.as_deref(),
-                secondary_thumbprint: thumbprints.secondary_thumbprint.as_deref(),
-            }
-        };
-        Self {
-            device_id: &identity.device_id,
-            etag: twin.etag.text(),
-            device_etag: identity.etag.text(),
-            status: identity.status,
-            status_reason: identity.status_reason.as_deref(),
-            status_update_time: identity.status_updated,
-            connection_state: CONNECTION_STATE,
-            last_activity_time: Ticks::NEVER,
-            cloud_to_device_message_count: 0,
-            authentication_type: identity.authentication.kind,
-            x509_thumbprint,
-            model_id: (api_version >= MODEL_ID_SINCE).then_some(""),
-            version: twin.etag.version(),
-            tags: &twin.tags,
-            properties: PropertiesView {
-                desired: SectionView(&twin.desired),
-                reported: SectionView(&twin.reported),
-            },
-            capabilities: identity.capabilities,
-            device_scope: identity.device_scope.as_deref(),
-            parent_scopes: &identity.parent_scopes,
-        }
-    }
+pub(crate) fn created_identity(device: &Device) -> String {
+    to_json(&IdentityView::new(device, Keys::Shown, as_created))
 }
 
 /// A twin, in the dialect of an api-version.
@@ -238,14 +150,28 @@ struct DeviceView<'a> {
     #[serde(flatten)]
     identity: IdentityView<'a>,
     twin: TwinView<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    modules: Vec<ModuleWhole<'a>>,
 }
 
-/// Identity and twin in one object, for the control port.
+#[derive(Serialize)]
+struct ModuleWhole<'a> {
+    #[serde(flatten)]
+    identity: ModuleView<'a>,
+    twin: TwinView<'a>,
+}
+
+/// Identity, twin and modules in one object, for the control port.
 pub(crate) fn device(device: &Device, keys: Keys) -> String {
-    let identity = IdentityView::new(&device.identity, keys, with_zone);
+    let id = &device.identity.device_id;
+    let whole = |module| ModuleWhole {
+        identity: ModuleView::new(id, module, keys, with_zone),
+        twin: TwinView::of_module(id, module, CAPITALS_SINCE),
+    };
     to_json(&DeviceView {
-        identity,
+        identity: IdentityView::new(device, keys, with_zone),
         twin: TwinView::new(device, CAPITALS_SINCE),
+        modules: device.modules.values().map(whole).collect(),
     })
 }
 
@@ -254,5 +180,4 @@ fn to_json(value: &impl Serialize) -> String {
 }
 
 #[cfg(test)]
-#[path = "views_tests.rs"]
 mod tests;

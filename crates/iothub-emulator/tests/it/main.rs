@@ -3,6 +3,7 @@
 mod control;
 mod faults;
 mod harness;
+mod modules;
 mod robustness;
 mod service;
 mod throttling;

@@ -1,0 +1,95 @@
+//! Which operation lives at which path.
+//!
+//! One table of patterns, so that what is served can be read at a glance. An id may be any text
+//! the path holds; whether it is a sound one is checked afterwards.
+
+use http::Method;
+
+use crate::errors::ServiceError;
+use crate::etag::Precondition;
+use crate::operation::Operation;
+
+/// An operation, with the ids its path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found<'a> {
+    pub(super) operation: Operation,
+    pub(super) device: Option<&'a str>,
+    pub(super) module: Option<&'a str>,
+}
+
+impl<'a> Found<'a> {
+    const fn plain(operation: Operation) -> Self {
+        Self {
+            operation,
+            device: None,
+            module: None,
+        }
+    }
+
+    const fn on(operation: Operation, device: &'a str) -> Self {
+        Self {
+            device: Some(device),
+            ..Self::plain(operation)
+        }
+    }
+
+    const fn within(operation: Operation, device: &'a str, module: &'a str) -> Self {
+        Self {
+            module: Some(module),
+            ..Self::on(operation, device)
+        }
+    }
+}
+
+/// Finds the operation at a path, given as its decoded segments.
+pub(super) fn find<'a>(
+    method: &Method,
+    names: &[&'a str],
+    precondition: &Precondition,
+) -> Result<Found<'a>, ServiceError> {
+    use Operation as Op;
+    let pick = |choices: &[(&str, Op)]| pick(method, choices);
+    let put = if *precondition == Precondition::Absent {
+        (Op::Create, Op::ModuleCreate)
+    } else {
+        (Op::Update, Op::ModuleUpdate)
+    };
+    match *names {
+        ["devices"] => pick(&[("GET", Op::List)]).map(Found::plain),
+        ["devices", id] => {
+            let choices = [("GET", Op::Read), ("PUT", put.0), ("DELETE", Op::Delete)];
+            pick(&choices).map(|it| Found::on(it, id))
+        }
+        ["devices", id, "modules"] => pick(&[("GET", Op::ModuleList)]).map(|it| Found::on(it, id)),
+        ["devices", id, "modules", module] => pick(&[
+            ("GET", Op::ModuleRead),
+            ("PUT", put.1),
+            ("DELETE", Op::ModuleDelete),
+        ])
+        .map(|it| Found::within(it, id, module)),
+        ["devices", id, "commands"] => pick(&[("DELETE", Op::Purge)]).map(|it| Found::on(it, id)),
+        ["twins", id] => pick(&[
+            ("GET", Op::TwinRead),
+            ("PATCH", Op::TwinPatch),
+            ("PUT", Op::TwinReplace),
+        ])
+        .map(|it| Found::on(it, id)),
+        ["twins", id, "modules", module] => pick(&[
+            ("GET", Op::ModuleTwinRead),
+            ("PATCH", Op::ModuleTwinPatch),
+            ("PUT", Op::ModuleTwinReplace),
+        ])
+        .map(|it| Found::within(it, id, module)),
+        ["statistics", "devices"] => pick(&[("GET", Op::DeviceStatistics)]).map(Found::plain),
+        ["statistics", "service"] => pick(&[("GET", Op::ServiceStatistics)]).map(Found::plain),
+        _ => Err(ServiceError::no_such_resource()),
+    }
+}
+
+fn pick(method: &Method, choices: &[(&str, Operation)]) -> Result<Operation, ServiceError> {
+    choices
+        .iter()
+        .find(|(name, _)| *name == method.as_str())
+        .map(|(_, operation)| *operation)
+        .ok_or_else(|| ServiceError::method_not_allowed(method))
+}
