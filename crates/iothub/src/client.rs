@@ -4,6 +4,9 @@
 //! is about the device that was asked for.
 
 mod bulk;
+mod configurations;
+mod digital_twins;
+mod jobs;
 mod methods;
 mod modules;
 mod queries;

@@ -6,7 +6,10 @@
 //! counts as none, and a quoted `*` matches everything, so neither passes for an ETag.
 
 mod bulk;
+mod configurations;
+mod digital_twins;
 mod draft;
+mod jobs;
 mod methods;
 mod modules;
 mod queries;
@@ -17,8 +20,16 @@ use http::Request;
 use serde_json::Value;
 
 pub use bulk::bulk;
+pub use configurations::{
+    apply_content, configuration, configurations, create_configuration, delete_configuration,
+    test_queries, update_configuration,
+};
+pub use digital_twins::{command, digital_twin, patch_digital_twin};
 use draft::Draft;
 pub(crate) use draft::{check_etag, object};
+pub use jobs::{
+    cancel_job, cancel_transfer, create_job, create_transfer, job, jobs, transfer, transfers,
+};
 pub use methods::{device_method, module_method};
 pub use modules::{
     create_module, delete_module, module, module_twin, modules, patch_module_twin,

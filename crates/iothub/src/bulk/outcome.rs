@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::BulkItem;
 use crate::document::Document;
 use crate::error::{self, Error, Result};
+use crate::module::ModuleId;
 
 /// What became of one item.
 #[derive(Debug, Clone)]
@@ -115,7 +116,7 @@ impl BulkOutcome {
         let module = text("moduleId");
         let of_device = |item: &BulkItem| item.device.as_str() == device;
         let exact = |item: &BulkItem| {
-            of_device(item) && item.module.as_ref().map(|id| id.as_str()) == module
+            of_device(item) && item.module.as_ref().map(ModuleId::as_str) == module
         };
         let any_exact = items.iter().any(exact);
         let mut found = false;

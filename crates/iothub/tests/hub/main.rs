@@ -1,7 +1,9 @@
 //! The client against a server: what it sends, and what it makes of every kind of answer.
 
 mod bulk;
+mod configurations;
 mod failures;
+mod jobs;
 mod methods;
 mod modules;
 mod operations;
