@@ -1,0 +1,342 @@
+//! The transition system that stateright explores.
+
+use lifecycle::Failure;
+use stateright::{Model, Property};
+
+use crate::{
+    action::{self, Action, Deed, Edit},
+    hub::take_effect,
+    mutant::Mutant,
+    rule::Rule,
+    scenario::Scenario,
+    shared::Shared,
+    state::{Hub, Identity, Message, Phase, State, Task, Worker, World},
+    turn::Turn,
+};
+
+/// The protocol in one scenario, perhaps with a rule removed.
+#[derive(Debug, Clone)]
+pub struct Protocol {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// The rule that is removed.
+    pub mutant: Option<Mutant>,
+}
+
+/// Name of the property that something ends well; anything else must always hold.
+pub const ENDS_WELL: &str = "a state at rest is reached";
+
+impl Model for Protocol {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let foreign = Identity {
+            generation: "g0".to_owned(),
+            etag: "t0".to_owned(),
+            enabled: true,
+            mark: None,
+            ours: false,
+        };
+        let mut starts = vec![None];
+        starts.extend(self.scenario.foreign.then_some(Some(foreign)));
+        let events = 0..u8::try_from(self.scenario.events.len()).unwrap_or(u8::MAX);
+        let start = |identity: Option<Identity>| {
+            let world = World {
+                hubs: [
+                    Hub {
+                        identity,
+                        ..Hub::default()
+                    },
+                    Hub::default(),
+                ],
+                messages: events.clone().map(Message::first).collect(),
+                lives: events.clone().map(|event| (event, 0)).collect(),
+                ..World::default()
+            };
+            State {
+                now: 0,
+                hub: 0,
+                left: self.scenario.faults,
+                devices: vec![Shared::new(world); self.scenario.devices],
+            }
+        };
+        starts.into_iter().map(start).collect()
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        action::all(&self.scenario, state, actions);
+    }
+
+    fn next_state(&self, before: &State, action: Action) -> Option<State> {
+        let mut state = before.clone();
+        match action {
+            Action::Tick => {
+                state.now += 1;
+                for device in 0..state.devices.len() {
+                    self.alter(&mut state, device, |turn, _| turn.expire());
+                }
+            }
+            Action::Switch => {
+                state.left.switches -= 1;
+                state.hub = 1 - state.hub;
+            }
+            Action::About(device, deed) => {
+                spend(&mut state, before, device, deed);
+                self.alter(&mut state, device, |turn, scenario| turn.happen(deed, scenario));
+            }
+        }
+        state.devices.sort_by_key(Shared::place);
+        Some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("S1 a foreign identity is left unchanged", |_, state: &State| {
+                state.keeps(Rule::Foreign)
+            }),
+            Property::always("S2 nothing older takes effect once settled", |_, state: &State| {
+                state.keeps(Rule::Older)
+            }),
+            Property::always("S3 decommissioned stays absent", |_, state: &State| {
+                state.keeps(Rule::Closed)
+            }),
+            Property::always("S4 effective writes never go back", |_, state: &State| {
+                state.keeps(Rule::Order)
+            }),
+            Property::always("S5 one identity per incarnation", |_, state: &State| {
+                state.keeps(Rule::Second)
+            }),
+            Property::always("S6 every event is pending, owed or ended", |_, state: &State| {
+                state.accounts_for_all()
+            }),
+            Property::always("S7 one live dead letter per event", |_, state: &State| {
+                state.keeps(Rule::Letters)
+            }),
+            Property::always("S10 only the present integration", |_, state: &State| {
+                state.keeps(Rule::Integration)
+            }),
+            Property::always("L1 work comes to an end", |_, state: &State| {
+                state.comes_to_an_end()
+            }),
+            Property::always("L2 a state at rest shows what is wanted", |model: &Self, state: &State| {
+                state.converges(&model.scenario)
+            }),
+            Property::sometimes(ENDS_WELL, |model: &Self, state: &State| {
+                state.at_rest() && state.converges(&model.scenario)
+            }),
+        ]
+    }
+}
+
+impl Protocol {
+    /// Lets something happen to one device.
+    fn alter(&self, state: &mut State, device: usize, happens: impl FnOnce(&mut Turn<'_>, &Scenario)) {
+        let mut world = (*state.devices[device]).clone();
+        happens(
+            &mut Turn {
+                scenario: &self.scenario,
+                mutant: self.mutant,
+                now: state.now,
+                hub: state.hub,
+                world: &mut world,
+            },
+            &self.scenario,
+        );
+        world.tidy();
+        state.devices[device] = Shared::new(world);
+    }
+}
+
+/// Counts a fault.
+fn spend(state: &mut State, before: &State, device: usize, deed: Deed) {
+    let left = &mut state.left;
+    let world = &before.devices[device];
+    let held = |task: Task| world.workers.iter().any(|worker| worker.task == task);
+    match deed {
+        Deed::Receive(task) if held(task) => left.redeliveries -= 1,
+        Deed::LoadStale(_) => left.stale -= 1,
+        Deed::Doubt(..) => left.unknown_saves -= 1,
+        Deed::Crash(_) => left.crashes -= 1,
+        Deed::TimeOut(_) => left.timeouts -= 1,
+        Deed::Defer(_) => left.deferrals -= 1,
+        Deed::Refuse(..) => left.refusals -= 1,
+        Deed::RollBack => left.rollbacks -= 1,
+        Deed::Edit(_) => left.hands -= 1,
+        Deed::Replay(..) => left.replays -= 1,
+        Deed::Receive(_)
+        | Deed::Ring
+        | Deed::Step(_)
+        | Deed::Land(_)
+        | Deed::Arrive(_)
+        | Deed::Copy
+        | Deed::Sweep => {}
+    }
+}
+
+impl Turn<'_> {
+    fn happen(&mut self, deed: Deed, scenario: &Scenario) {
+        match deed {
+            Deed::Receive(task) => self.hand_out(task),
+            Deed::Ring => {
+                self.world.alarm = None;
+                self.world.wakes.push(self.now);
+                self.hand_out(Task::Wake(self.now));
+            }
+            Deed::Step(place) => {
+                let worker = self.take(place);
+                let worker = self.step(worker);
+                self.world.workers.extend(worker.map(Shared::new));
+            }
+            Deed::LoadStale(place) => {
+                let copy = self.world.copy.clone().flatten();
+                self.with(place, |turn, worker| turn.load(worker, copy.as_ref()));
+            }
+            Deed::Doubt(place, saving) => self.with(place, |turn, worker| {
+                let Phase::Save(effect) = worker.phase.clone() else {
+                    return worker;
+                };
+                turn.save(worker, effect, saving)
+            }),
+            Deed::Crash(place) => {
+                self.take(place);
+            }
+            Deed::TimeOut(place) => self.with(place, Self::time_out),
+            Deed::Defer(place) => self.with(place, Self::defer),
+            Deed::Refuse(place, failure) => {
+                let failure = scenario.refusals[failure].clone();
+                self.with(place, |turn, worker| turn.refuse(worker, failure));
+            }
+            Deed::Land(place) => self.land(place, scenario),
+            Deed::Arrive(place) => self.arrive(place),
+            Deed::Copy => self.world.copy = Some(self.world.store.clone()),
+            Deed::RollBack => self.roll_back(),
+            Deed::Edit(edit) => self.edit(edit),
+            Deed::Replay(place, removed) => self.replay(place, removed),
+            Deed::Sweep => self.sweep(scenario),
+        }
+    }
+
+    fn take(&mut self, place: usize) -> Worker {
+        (*self.world.workers.remove(place)).clone()
+    }
+
+    fn with(&mut self, place: usize, does: impl FnOnce(&mut Self, Worker) -> Worker) {
+        let worker = self.take(place);
+        let worker = does(self, worker);
+        self.world.workers.push(Shared::new(worker));
+    }
+
+    fn hand_out(&mut self, task: Task) {
+        let worker = self.receive(task);
+        self.world.workers.push(Shared::new(worker));
+    }
+
+    fn refuse(&mut self, worker: Worker, failure: Failure) -> Worker {
+        match self.refusal(&worker, failure) {
+            Some(input) => self.decide(worker, input),
+            None => worker,
+        }
+    }
+
+    fn waiting(&self, phase: &Phase) -> Option<usize> {
+        let workers = &self.world.workers;
+        workers.iter().position(|worker| worker.phase == *phase)
+    }
+
+    fn land(&mut self, place: usize, scenario: &Scenario) {
+        let flight = self.world.flights.remove(place);
+        let reply = take_effect(self.world, &flight, scenario, self.mutant);
+        let intent = flight.request.intent().clone();
+        if let Some(place) = self.waiting(&Phase::Await(intent.clone())) {
+            self.with(place, |turn, worker| turn.replied(worker, intent, reply));
+        }
+    }
+
+    fn arrive(&mut self, place: usize) {
+        let parcel = self.world.parcels.remove(place);
+        let fingerprint = format!("key of {}", parcel.generation);
+        self.world.delivered = Some((parcel.hub, parcel.generation));
+        if let Some(place) = self.waiting(&Phase::Deliver(parcel.claim)) {
+            let input = lifecycle::Input::Delivered(Ok(fingerprint));
+            self.with(place, |turn, worker| turn.decide(worker, input));
+        }
+    }
+
+    /// Requests whose time is over are lost. Whoever still waits for them knows no more than that.
+    fn expire(&mut self) {
+        let now = self.now;
+        let flights = self.world.flights.extract_if(.., |flight| flight.deadline <= now);
+        let lost = flights.map(|flight| Phase::Await(flight.request.intent().clone()));
+        let mut lost: Vec<Phase> = lost.collect();
+        let parcels = self.world.parcels.extract_if(.., |parcel| parcel.deadline <= now);
+        lost.extend(parcels.map(|parcel| Phase::Deliver(parcel.claim)));
+        for phase in lost {
+            if let Some(place) = self.waiting(&phase) {
+                self.with(place, Self::time_out);
+            }
+        }
+    }
+
+    fn roll_back(&mut self) {
+        let world = &mut *self.world;
+        world.store = world.copy.take().flatten();
+        world.workers.clear();
+        world.rolled_back = (true, true);
+    }
+
+    fn edit(&mut self, edit: Edit) {
+        let name = self.world.name('h');
+        self.world.edited = true;
+        let hub = &mut self.world.hubs[usize::from(self.hub)];
+        hub.top = 0;
+        hub.made_for.clear();
+        match (edit, &mut hub.identity) {
+            (Edit::Remove, place) => *place = None,
+            (Edit::Toggle, place) => {
+                for identity in place.iter_mut() {
+                    identity.enabled = !identity.enabled;
+                    identity.etag.clone_from(&name);
+                }
+            }
+            (Edit::Replace, place) => {
+                *place = Some(Identity {
+                    generation: name.clone(),
+                    etag: name,
+                    enabled: true,
+                    mark: None,
+                    ours: false,
+                });
+            }
+        }
+    }
+
+    /// The same life of an event is published once only, however often its letter is replayed.
+    fn replay(&mut self, place: usize, removed: bool) {
+        let (event, life) = self.world.letters[place];
+        if removed {
+            self.world.letters.remove(place);
+        }
+        let next = (event, life + 1);
+        if !self.world.lives.contains(&next) {
+            self.world.lives.push(next);
+            self.world.messages.push(Message {
+                event,
+                replay: life + 1,
+                stamp: self.now,
+            });
+        }
+    }
+
+    /// The sweep looks at the device, and repeats the newest event after a roll-back.
+    fn sweep(&mut self, scenario: &Scenario) {
+        self.world.wakes.push(self.now);
+        if std::mem::take(&mut self.world.rolled_back.0) {
+            self.world.messages.push(Message {
+                stamp: self.now,
+                ..Message::first(u8::try_from(scenario.events.len()).unwrap_or(u8::MAX))
+            });
+        }
+    }
+}
+

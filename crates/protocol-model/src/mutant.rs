@@ -1,0 +1,198 @@
+//! The protocol with one of its rules removed.
+//!
+//! A model that finds nothing may be blind. So each rule is removed once, and the checker must
+//! find what the rule prevents. The core is a pure function, so this takes no change of it: a
+//! mutant alters what goes into the core or what becomes of its answer.
+
+use lifecycle::{
+    Context, Device, Effect, Facts, Fate, HubWrite, Input, Intent, Mark, MenderView, Op, Status,
+    Step, Timestamp, next,
+};
+
+macro_rules! mutants {
+    ($($(#[doc = $doc:literal])+ $name:ident: $scenario:literal,)*) => {
+        /// A rule that is removed; the comment says what happens instead.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Mutant { $($(#[doc = $doc])+ $name,)* }
+
+        impl Mutant {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The scenario in which it must be caught.
+            #[must_use]
+            pub const fn scenario(self) -> &'static str {
+                match self { $(Self::$name => $scenario,)* }
+            }
+
+            /// What it does.
+            #[must_use]
+            pub fn says(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim(),)* }
+            }
+        }
+    };
+}
+
+mutants! {
+    /// Rule 1: a request is sent without saving its intent first.
+    SendsUnsaved: "gone",
+    /// Rule 1: a change names no ETag.
+    NoIfMatch: "hands",
+    /// Rule 1: a record is saved whatever its version is by now.
+    SavesBlindly: "gone",
+    /// Rule 2: open intents are forgotten when a record is loaded.
+    ForgetsIntents: "gone",
+    /// Rule 2: an intent is cleared when its request times out.
+    ClearsOnTimeout: "gone",
+    /// Rule 2: an intent is cleared by any read, whether or not its lease has expired.
+    IgnoresLease: "gone",
+    /// Rule 2: the time of a read is that of its end, so a lease may expire during the read.
+    DatesReadsLate: "late-read",
+    /// Rule 3: a delete does not wait for open creates.
+    DeletesAtOnce: "twice-made",
+    /// Rule 3: settling does not wait for open requests.
+    SettlesAtOnce: "gone",
+    /// Rule 3: the first create, sent without a read, is not create-only.
+    CreateReplaces: "foreign",
+    /// Rule 4: own success settles though other requests are open.
+    SettlesOnSuccess: "twice-made",
+    /// Rule 5: whether it is too late is not checked before sending.
+    SendsLate: "gone",
+    /// Rule 5: a lease is judged by a wall clock that is ahead.
+    ClockAhead: "gone",
+    /// Rule 6: requests take effect later than their lease says.
+    OutlivesLease: "gone",
+    /// Merging: what arrives last wins.
+    ArrivalOrder: "lifecycle",
+    /// Merging: an accept opens a closed id, whatever its incarnation.
+    OpensClosed: "gone",
+    /// Merging: of two events of one revision the later one wins, Mender is not asked.
+    NeverAsks: "tie",
+    /// S1: every identity is taken for ours.
+    AllAreOurs: "foreign",
+    /// S5: a delivery under way is forgotten when a record is loaded.
+    ForgetsClaims: "reborn",
+    /// S5: what is delivered is not checked to be of the identity that was meant.
+    DeliversUnchecked: "reborn",
+    /// S6: a message is acknowledged when it is received.
+    AcksFirst: "gone",
+    /// S6: a message is acknowledged without saving that the record owes its event.
+    OwesUnsaved: "down",
+    /// S6: a superseded event that the record owed is dropped.
+    DropsOwed: "down",
+    /// S6: outcomes are not published before the acknowledgement.
+    AcksUnreported: "gone",
+    /// S7: a dead letter is published anew each time.
+    RepeatsLetters: "dead",
+    /// S10: a worker keeps to the hub of the record, whatever the integration is now.
+    KeepsHub: "moved",
+    /// L2: a wake-up is not scheduled.
+    NoAlarm: "gone",
+}
+
+impl Mutant {
+    /// The core, as this mutant has it.
+    pub(crate) fn next(self, device: Device, input: Input, ctx: &Context<'_>) -> Step {
+        let replied = matches!(&input, Input::Replied(reply) if reply.result.is_ok());
+        let settled = |effect: &Effect| matches!(effect, Effect::Report(_) | Effect::Ack);
+        let hides: (fn(&Intent) -> bool, fn(&Effect) -> bool) = match self {
+            Self::DeletesAtOnce => (
+                |intent| intent.op == Op::Create,
+                |effect| matches!(effect, Effect::Write(HubWrite::Delete { .. })),
+            ),
+            Self::SettlesAtOnce => (|_| true, settled),
+            Self::SettlesOnSuccess if replied => (|_| true, settled),
+            _ => return next(device, self.distort(input, ctx), ctx),
+        };
+        let blind = without(device.clone(), hides.0, input.clone(), ctx);
+        if hides.1(&blind.effect) {
+            return blind;
+        }
+        next(device, input, ctx)
+    }
+
+    /// What the core is told instead of the truth.
+    fn distort(self, mut input: Input, ctx: &Context<'_>) -> Input {
+        match (self, &mut input) {
+            (Self::ClearsOnTimeout, Input::Replied(reply)) => {
+                if let Err((_, fate)) = &mut reply.result {
+                    *fate = Fate::Done;
+                }
+            }
+            (Self::AllAreOurs, Input::Read(reply)) => {
+                if let Ok(Some(facts)) = &mut reply.result {
+                    claim(facts, ctx);
+                }
+            }
+            (Self::NeverAsks, Input::Mender(answer)) => {
+                *answer = Ok(MenderView::Known(Status::Accepted));
+            }
+            _ => {}
+        }
+        input
+    }
+
+    /// The event, as this mutant takes it.
+    pub(crate) fn receive(self, device: &Device, event: &mut lifecycle::Event) {
+        let Some(record) = &device.record else { return };
+        let known = record.working.as_ref().map(|working| &working.event.id);
+        let ended = record.done.as_ref().map(|done| &done.event.id);
+        if known == Some(&event.id) || ended == Some(&event.id) {
+            return;
+        }
+        match self {
+            Self::ArrivalOrder => event.revision = record.key.revision.map(|newest| newest + 1),
+            Self::OpensClosed if event.status.creates() => {
+                let newest = record.key.incarnation.map_or(0, Timestamp::as_micros);
+                event.created = Some(Timestamp::from_micros(newest + 1));
+                event.revision = record.key.revision.map(|newest| newest + 1);
+            }
+            _ => {}
+        }
+    }
+
+    /// The device as loaded, as this mutant loads it.
+    pub(crate) fn load(self, device: &mut Device) {
+        let Some(record) = &mut device.record else { return };
+        match self {
+            Self::ForgetsIntents => record.intents.clear(),
+            Self::ForgetsClaims => record.delivery.claim = None,
+            Self::DropsOwed => record.outbox.clear(),
+            Self::IgnoresLease => {
+                for intent in &mut record.intents {
+                    intent.seen_at = Some(Timestamp::from_micros(i64::MIN / 2));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn claim(facts: &mut Facts, ctx: &Context<'_>) {
+    facts.mark.get_or_insert_with(|| Mark {
+        integration: ctx.integration.map_or_else(String::new, |there| there.id.clone()),
+        intent: ctx.fresh.clone(),
+    });
+}
+
+/// The core's answer if it did not know of some open intents. They stay in the record.
+fn without(
+    mut device: Device,
+    hidden: fn(&Intent) -> bool,
+    input: Input,
+    ctx: &Context<'_>,
+) -> Step {
+    let mut kept = Vec::new();
+    if let Some(record) = &mut device.record {
+        kept.extend(record.intents.extract_if(.., |intent| hidden(intent)));
+        if let Input::Replied(reply) = &input {
+            kept.retain(|intent| intent.id != reply.intent);
+        }
+    }
+    let mut step = next(device, input, ctx);
+    if let Some(record) = &mut step.device.record {
+        record.intents.splice(0..0, kept);
+    }
+    step
+}
