@@ -32,6 +32,13 @@ pub struct Event {
 }
 
 impl Event {
+    /// Whether this is the same event in any of its lives. The name alone does not tell: a source
+    /// stream that was made anew counts from one again.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id && self.key() == other.key() && self.status == other.status
+    }
+
     /// Its place in the order of the device's events.
     #[must_use]
     pub const fn key(&self) -> Key {

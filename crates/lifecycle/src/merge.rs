@@ -44,7 +44,7 @@ pub(crate) fn merge(device: &mut Device, event: Event, integration: &Integration
 
 /// The same event again: go on with it, or end it the way it ended before.
 fn redelivered(record: &mut Record, event: &Event) -> Option<Verdict> {
-    if record.is_working_for(&event.id) {
+    if record.is_working_for(event) {
         let working = record.working.as_mut()?;
         if event.replay > working.event.replay {
             working.event.replay = event.replay;

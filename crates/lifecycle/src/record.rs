@@ -5,9 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Event, EventId, IntegrationRef, IntentId, Key, Mark, Retry, Status, Timestamp, Wanted,
-};
+use crate::{Event, IntegrationRef, IntentId, Key, Mark, Retry, Status, Timestamp, Wanted};
 
 /// Version of the stored form of [`Record`]. A record of another version is never overwritten.
 pub const RECORD_VERSION: u8 = 1;
@@ -212,7 +210,7 @@ impl Done {
     /// Whether this is about the same life of the same event.
     #[must_use]
     pub fn is_of(&self, event: &Event) -> bool {
-        self.event.id == event.id && self.event.replay >= event.replay
+        self.event.is_same(event) && self.event.replay >= event.replay
     }
 }
 
@@ -378,9 +376,9 @@ impl Record {
     }
 
     /// Whether `event` is the very event being worked for.
-    pub(crate) fn is_working_for(&self, event: &EventId) -> bool {
+    pub(crate) fn is_working_for(&self, event: &Event) -> bool {
         self.working
             .as_ref()
-            .is_some_and(|working| &working.event.id == event)
+            .is_some_and(|working| working.event.is_same(event))
     }
 }

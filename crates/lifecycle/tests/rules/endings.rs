@@ -45,6 +45,14 @@ fn a_redelivered_event_ends_as_it_ended_before() {
 }
 
 #[test]
+fn another_event_of_the_same_name_is_not_taken_for_a_redelivery() {
+    let mut scene = Scene::after([accepted(5).named("WORKFLOWS-1")]);
+    let later = rejected(6).named("WORKFLOWS-1");
+    assert_eq!(scene.outcome(later), Some(Outcome::Applied));
+    assert!(scene.identity.is_some_and(|identity| !identity.enabled));
+}
+
+#[test]
 fn an_ended_event_is_reported_before_its_message_is_acknowledged() {
     let mut scene = Scene::after([accepted(5)]);
     scene.crash();
