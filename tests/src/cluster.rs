@@ -1,0 +1,124 @@
+//! Three nats-servers that are one: what is stored by two of them is stored.
+//!
+//! The servers must be told each other's addresses before they have any, so each route leads through
+//! a [`Proxy`]: the ports are the servers' own choice, as everywhere in this harness.
+
+use std::{fs, path::Path, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use async_nats::{ConnectOptions, jetstream};
+
+use crate::{NatsServer, Proxy, until};
+
+const SERVERS: usize = 3;
+/// An election takes up to nine seconds; the rest is for a loaded machine.
+const START: Duration = Duration::from_secs(60);
+const REQUEST: Duration = Duration::from_secs(5);
+
+/// A running cluster.
+pub struct NatsCluster {
+    servers: Vec<NatsServer>,
+    routes: Vec<Proxy>,
+}
+
+impl NatsCluster {
+    /// Starts the servers, each in a folder `nats-N` of `dir`, and waits until JetStream answers.
+    pub async fn start(dir: &Path) -> Result<Self> {
+        let mut routes = Vec::new();
+        for _ in 0..SERVERS {
+            routes.push(Proxy::start().await?);
+        }
+        let mut servers = Vec::new();
+        for index in 0..SERVERS {
+            let dir = dir.join(format!("nats-{index}"));
+            fs::create_dir_all(&dir)?;
+            let config = dir.join("nats.conf");
+            fs::write(&config, configuration(index, &routes))?;
+            let arguments = ["-c", &config.display().to_string()];
+            let server = NatsServer::start_unready(&dir, &arguments).await?;
+            lead(&routes[index], &server)?;
+            servers.push(server);
+        }
+        let cluster = Self { servers, routes };
+        cluster.ready().await?;
+        Ok(cluster)
+    }
+
+    /// The addresses of all servers, separated by commas, as the worker takes them.
+    #[must_use]
+    pub fn urls(&self) -> String {
+        let urls: Vec<&str> = self.servers.iter().map(NatsServer::url).collect();
+        urls.join(",")
+    }
+
+    /// A new connection, to whichever server is there.
+    pub async fn jetstream(&self) -> Result<jetstream::Context> {
+        let options = ConnectOptions::new().request_timeout(Some(REQUEST));
+        let urls: Vec<&str> = self.servers.iter().map(NatsServer::url).collect();
+        let client = options.connect(urls).await;
+        Ok(jetstream::new(
+            client.context("no server of the cluster is there")?,
+        ))
+    }
+
+    /// Waits until JetStream answers.
+    pub async fn ready(&self) -> Result<()> {
+        let answer = async || {
+            self.jetstream().await?.query_account().await?;
+            Ok(Some(()))
+        };
+        until(START, "an answer of the cluster", answer).await
+    }
+
+    /// Which server leads a stream.
+    pub async fn leader(&self, stream: &str) -> Result<usize> {
+        let what = format!("a leader of {stream}");
+        until(START, &what, async || {
+            let mut stream = self.jetstream().await?.get_stream(stream).await?;
+            let info = stream.info().await?;
+            let leader = info.cluster.as_ref().and_then(|it| it.leader.clone());
+            let index = leader.and_then(|name| name.strip_prefix("nats-")?.parse().ok());
+            Ok(index)
+        })
+        .await
+    }
+
+    /// Kills one server as a crash would.
+    pub fn kill9(&mut self, index: usize) -> Result<()> {
+        self.server(index)?.process().kill9()
+    }
+
+    /// Starts a killed server again and waits until it serves.
+    pub async fn restart(&mut self, index: usize) -> Result<()> {
+        let server = self.server(index)?;
+        server.restart_unready().await?;
+        lead(&self.routes[index], &self.servers[index])?;
+        self.ready().await
+    }
+
+    fn server(&mut self, index: usize) -> Result<&mut NatsServer> {
+        let server = self.servers.get_mut(index);
+        server.with_context(|| format!("there is no server {index}"))
+    }
+}
+
+/// Lets the others find a server at the port that it has chosen.
+fn lead(route: &Proxy, server: &NatsServer) -> Result<()> {
+    match server.route_url() {
+        Some(url) => route.set_target(url),
+        None => bail!("a server of the cluster names no port for the others"),
+    }
+}
+
+fn configuration(index: usize, routes: &[Proxy]) -> String {
+    let others = routes.iter().enumerate().filter(|(it, _)| *it != index);
+    let urls: Vec<String> = others
+        .map(|(_, route)| format!("\"nats://{}\"", route.address()))
+        .collect();
+    format!(
+        "server_name: nats-{index}\n\
+         cluster {{\n  name: harness\n  listen: \"127.0.0.1:-1\"\n  no_advertise: true\n  \
+         routes: [{}]\n}}\n",
+        urls.join(", ")
+    )
+}
