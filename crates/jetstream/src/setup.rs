@@ -21,6 +21,8 @@ pub struct Setup {
     pub replicas: Option<usize>,
     /// Only look what would be done.
     pub dry_run: bool,
+    /// Something else than Mender's stream brings the events: make no consumer there.
+    pub without_source: bool,
 }
 
 /// What was done about one thing.
@@ -72,7 +74,9 @@ pub async fn setup(context: &Context, names: &Names, how: Setup) -> Result<Vec<C
         name: format!("{events}/{}", names.worker_consumer()),
         action,
     });
-    changes.push(ensure_ingest_consumer(context, names, how.dry_run).await?);
+    if !how.without_source {
+        changes.push(ensure_ingest_consumer(context, names, how.dry_run).await?);
+    }
     Ok(changes)
 }
 

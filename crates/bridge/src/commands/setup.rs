@@ -12,11 +12,9 @@ pub(crate) async fn run(config: &Config, args: Setup, output: Output) -> anyhow:
     let how = jetstream::Setup {
         replicas: Some(config.nats.replicas),
         dry_run: args.dry_run,
+        without_source: !config.source.enabled,
     };
-    let mut changes = jetstream::setup(&session.context, &session.names, how).await?;
-    if !config.source.enabled {
-        changes.retain(|change| !change.name.starts_with(session.names.source_stream()));
-    }
+    let changes = jetstream::setup(&session.context, &session.names, how).await?;
     print::result(output, &changes, |changes| {
         let rows = changes.iter().map(|change| {
             [

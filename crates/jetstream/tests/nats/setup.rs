@@ -32,11 +32,24 @@ async fn setting_up_twice_changes_nothing_the_second_time() {
 }
 
 #[tokio::test]
+async fn without_a_source_mender_s_stream_is_left_alone() {
+    let nats = Installation::bare("without-source").await;
+    let how = Setup {
+        without_source: true,
+        ..Setup::default()
+    };
+    let changes = setup(&nats.context, &nats.names, how).await.unwrap();
+    let source = nats.names.source_stream();
+    assert!(changes.iter().all(|change| !change.name.contains(source)));
+    nats.dir.passed();
+}
+
+#[tokio::test]
 async fn a_dry_run_tells_what_would_be_made_and_makes_nothing() {
     let nats = Installation::bare("dry-run").await;
     let how = Setup {
         dry_run: true,
-        replicas: None,
+        ..Setup::default()
     };
     let changes = setup(&nats.context, &nats.names, how).await.unwrap();
     assert_eq!(
@@ -117,7 +130,7 @@ async fn a_stream_that_sources_the_same_messages_is_refused_too() {
     black_box::until(crate::installation::PATIENCE, "a refusal", async || {
         let how = Setup {
             dry_run: true,
-            replicas: None,
+            ..Setup::default()
         };
         let tried = setup(&nats.context, &nats.names, how).await;
         Ok(matches!(tried, Err(Error::Overlap { .. })).then_some(()))
