@@ -4,12 +4,13 @@ use super::*;
 
 const HOST: &str = "myhub.azure-devices.net";
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const SKEW: u64 = 300;
 const EXPIRY: u64 = 1_767_225_600;
 /// Signed by Python's hmac and by OpenSSL, for `HOST` and `KEY`.
 const VECTOR: &str = "SharedAccessSignature sr=myhub.azure-devices.net&sig=mnVOCy0ieupY1%2FH3BnSINnUcRqZRXaiw4do9WEOWXUI%3D&se=1767225600&skn=iothubowner";
 
 fn policies() -> Policies {
-    let mut policies = Policies::default();
+    let mut policies = Policies::with_skew(SKEW);
     policies.set(
         "iothubowner",
         Policy::new([KEY], Permission::ALL.to_vec()).unwrap(),
@@ -130,7 +131,7 @@ fn a_wrong_key_policy_or_expiry_is_refused() {
 
 #[test]
 fn a_policy_opens_only_what_its_permissions_say() {
-    let mut policies = Policies::default();
+    let mut policies = Policies::with_skew(SKEW);
     policies.set(
         "iothubowner",
         Policy::new([KEY], vec![Permission::RegistryRead]).unwrap(),
@@ -148,7 +149,7 @@ fn a_policy_opens_only_what_its_permissions_say() {
 #[test]
 fn either_key_of_a_policy_is_good_and_a_rotated_one_is_not() {
     let other = STANDARD.encode([9; 32]);
-    let mut policies = Policies::default();
+    let mut policies = Policies::with_skew(SKEW);
     let ask = |policies: &Policies| {
         policies.authorize(Some(VECTOR), &Audience::of(HOST), &path(), None, EXPIRY)
     };

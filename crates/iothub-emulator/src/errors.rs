@@ -4,6 +4,8 @@
 //! `Message`, so both are always there. Only the style used by the registry and by twins is needed
 //! for the operations served so far.
 
+mod names;
+
 use std::borrow::Cow;
 
 use http::StatusCode;
@@ -92,6 +94,17 @@ impl ServiceError {
         )
     }
 
+    /// 413: more items in one call than the service takes.
+    pub(crate) fn too_many_items() -> Self {
+        let text = "A bulk call takes at most 100 devices.";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "TooManyDevices", text)
+    }
+
+    /// 400: an id stands in a bulk call more than once.
+    pub(crate) fn defined_twice(id: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "DeviceDefinedMultipleTimes", id)
+    }
+
     /// 412 with a text of the caller's.
     pub(crate) fn precondition_failed(text: impl Into<String>) -> Self {
         Self::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", text)
@@ -163,7 +176,7 @@ impl ServiceError {
 
     /// A refusal made up by a fault rule; without a name it gets the usual one of its status.
     pub(crate) fn injected(status: StatusCode, name: Option<&str>) -> Self {
-        let usual = Cow::Borrowed(usual_name(status));
+        let usual = Cow::Borrowed(names::usual(status));
         let name = name.map_or(usual, |name| Cow::Owned(name.to_owned()));
         let text = status.canonical_reason().unwrap_or("Error").to_owned();
         Self {
@@ -172,6 +185,11 @@ impl ServiceError {
             text,
             speaker: Speaker::Registry,
         }
+    }
+
+    /// The number that goes with the name.
+    pub(crate) fn number(&self) -> u32 {
+        names::number(&self.name, self.status)
     }
 
     /// The body, as compact JSON. The tracking id is the request id without its dashes.
@@ -188,24 +206,6 @@ impl ServiceError {
             exception: &exception,
         };
         serde_json::to_string(&body).expect("two strings always serialize")
-    }
-}
-
-fn usual_name(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        400 => "ArgumentInvalid",
-        401 => "IotHubUnauthorizedAccess",
-        403 => "IotHubQuotaExceeded",
-        404 => "DeviceNotFound",
-        409 => "DeviceAlreadyExists",
-        412 => "PreconditionFailed",
-        413 => "TooManyDevices",
-        429 => "ThrottlingBacklogTimeout",
-        502 => "GenericBadGateway",
-        503 => "ServiceUnavailable",
-        504 => "GatewayTimeout",
-        500..=599 => "ServerError",
-        _ => "InvalidErrorCode",
     }
 }
 

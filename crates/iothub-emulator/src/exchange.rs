@@ -14,11 +14,13 @@ use http_body_util::Full;
 use tokio::sync::oneshot;
 use tracing::debug;
 
+use crate::bulk;
 use crate::errors::ServiceError;
 use crate::etag::Precondition;
 use crate::faults::{Delivery, Fault, Subject};
 use crate::hub::Hub;
 use crate::journal::Entry;
+use crate::operation::Operation;
 use crate::registry::Gate;
 use crate::reply::{Outcome, render};
 use crate::router::{self, Route, api_version};
@@ -143,19 +145,23 @@ fn admit<'a>(hub: &Hub, arrived: &'a Arrived, route: &Route) -> Result<Admitted<
         .ok_or_else(ServiceError::body_too_large)?;
     Ok(Admitted {
         api_version,
-        wait: queue(hub, route)?,
+        wait: queue(hub, route, body)?,
         gate,
         body,
     })
 }
 
 /// How long the request has to wait for its turn.
-fn queue(hub: &Hub, route: &Route) -> Result<Duration, ServiceError> {
+fn queue(hub: &Hub, route: &Route, body: &[u8]) -> Result<Duration, ServiceError> {
     let Some(meter) = route.operation.meter() else {
         return Ok(Duration::ZERO);
     };
+    let operations = match route.operation {
+        Operation::Bulk => bulk::count(body),
+        _ => 1,
+    };
     let (mut throttle, now) = hub.throttle();
-    match throttle.take(meter, 1, now) {
+    match throttle.take(meter, operations, now) {
         Verdict::After(wait) => Ok(wait),
         Verdict::Refused => Err(ServiceError::throttled()),
     }

@@ -125,8 +125,8 @@ impl Rule {
         if self.status.is_none() && (self.error.is_some() || self.retry_after.is_some()) {
             return Err("error and retry_after need a status".to_owned());
         }
-        if self.operation == Some(Operation::HandEdit) {
-            return Err("hand edits cannot go wrong".to_owned());
+        if self.operation.is_some_and(Operation::only_in_journal) {
+            return Err("only requests can go wrong, neither hand edits nor items".to_owned());
         }
         let printable = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         let texts = [self.error.as_deref(), self.retry_after_text()];

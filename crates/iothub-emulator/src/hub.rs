@@ -12,6 +12,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::auth::{Audience, Policies};
 use crate::authentication::FreshKeys;
+use crate::choices::Choices;
 use crate::dates::{Clock, Ticks};
 use crate::faults::FaultProgram;
 use crate::journal::Journal;
@@ -33,6 +34,8 @@ pub(crate) struct Hub {
     pub(crate) clock: Clock,
     /// Time added to every request, half of it on the way in.
     pub(crate) latency: Duration,
+    /// What to do where the service's documents say nothing.
+    pub(crate) choices: Choices,
     started: Instant,
     dice: SystemRandom,
 }
@@ -45,6 +48,7 @@ impl Hub {
         throttle: Throttle,
         journal: Journal,
         latency: Duration,
+        choices: Choices,
     ) -> Self {
         Self {
             registry: Mutex::default(),
@@ -55,6 +59,7 @@ impl Hub {
             journal,
             clock: Clock::default(),
             latency,
+            choices,
             started: Instant::now(),
             dice: SystemRandom::new(),
         }

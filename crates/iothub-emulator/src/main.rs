@@ -9,6 +9,8 @@
 
 mod auth;
 mod authentication;
+mod bulk;
+mod choices;
 mod chunks;
 mod control;
 mod control_devices;
@@ -93,7 +95,7 @@ async fn run(mut options: Options) -> Result<()> {
     let (listen, control_at) = (listener.local_addr()?, control.local_addr()?);
 
     let host = options.hub.host(listen.port());
-    let mut policies = Policies::default();
+    let mut policies = Policies::with_skew(options.choices.clock_skew_s);
     let named = options.take_policies();
     let first = named.first().context("there is always a policy")?;
     let connection_string = format!(
@@ -109,6 +111,7 @@ async fn run(mut options: Options) -> Result<()> {
         Throttle::new(options.tier, options.units),
         Journal::new(options.journal_limit),
         Duration::from_millis(options.latency_ms),
+        options.choices,
     ));
 
     announce(&Ready {

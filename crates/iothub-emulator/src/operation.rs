@@ -19,6 +19,10 @@ pub(crate) enum Operation {
     Read,
     /// GET of all identities.
     List,
+    /// POST of many identities at once.
+    Bulk,
+    /// One of them; only ever seen in the journal.
+    BulkItem,
     /// GET of a twin.
     TwinRead,
     /// PATCH of a twin.
@@ -70,6 +74,11 @@ impl Operation {
         self.rule().meter
     }
 
+    /// Whether it stands only in the journal, for something that is no request of its own.
+    pub(crate) const fn only_in_journal(self) -> bool {
+        matches!(self, Self::BulkItem | Self::HandEdit)
+    }
+
     /// The permissions for statistics are guesses; no page names them.
     const fn rule(self) -> Rule {
         use Permission::{RegistryRead, RegistryWrite, ServiceConnect};
@@ -82,6 +91,7 @@ impl Operation {
             Self::Create
             | Self::Update
             | Self::Delete
+            | Self::Bulk
             | Self::ModuleCreate
             | Self::ModuleUpdate
             | Self::ModuleDelete => rule(RegistryWrite, Meter::Registry),
@@ -95,7 +105,7 @@ impl Operation {
                 permission: Some(ServiceConnect),
                 meter: None,
             },
-            Self::HandEdit | Self::Other => Rule {
+            Self::BulkItem | Self::HandEdit | Self::Other => Rule {
                 permission: None,
                 meter: None,
             },

@@ -9,6 +9,7 @@ use clap::Parser;
 use rustls_pki_types::ServerName;
 
 use crate::auth::{Permission, Policy};
+use crate::choices::Choices;
 use crate::hub::new_key;
 use crate::throttle::Tier;
 
@@ -70,6 +71,9 @@ pub(crate) struct Options {
     /// Requests the journal remembers
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(crate) journal_limit: usize,
+
+    #[command(flatten)]
+    pub(crate) choices: Choices,
 }
 
 impl Options {

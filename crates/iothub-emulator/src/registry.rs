@@ -5,11 +5,13 @@
 //! (etags before and after, generation, status), because only code that holds the state can tell
 //! what a request really did; the journal copies it.
 
+mod bulk;
 mod effect;
 mod modules;
 
 use std::collections::BTreeMap;
 
+pub(crate) use bulk::Applied;
 pub(crate) use effect::{Effect, Trace};
 use effect::{Facet, Glimpse};
 pub(crate) use modules::Gate;

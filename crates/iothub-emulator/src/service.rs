@@ -3,6 +3,7 @@
 //! Bodies are checked before the state is locked, and answers are rendered while it is, so that
 //! what a client reads is what its request left behind.
 
+mod bulk;
 mod modules;
 mod statistics;
 
@@ -85,10 +86,13 @@ pub(crate) fn perform(hub: &Hub, call: Call<'_>) -> Performed {
         | Operation::ModuleTwinRead
         | Operation::ModuleTwinPatch
         | Operation::ModuleTwinReplace => modules::perform(hub, id, call),
+        Operation::Bulk => bulk::perform(hub, call.body),
         Operation::Purge => Ok(statistics::purge(hub, id)),
         Operation::DeviceStatistics => Ok(statistics::devices(hub)),
         Operation::ServiceStatistics => Ok(statistics::service(hub)),
-        Operation::HandEdit | Operation::Other => Err(ServiceError::no_such_resource()),
+        Operation::BulkItem | Operation::HandEdit | Operation::Other => {
+            Err(ServiceError::no_such_resource())
+        }
     };
     performed.unwrap_or_else(|error| Performed {
         answer: Err(error),

@@ -65,6 +65,42 @@ impl TwinDraft {
     }
 }
 
+/// What a twin starts with, if its identity is made in bulk.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TwinSeed {
+    tags: Document,
+    desired: Document,
+    reported: Document,
+}
+
+impl TwinSeed {
+    /// These sections, without what the hub owns.
+    pub(crate) fn new(
+        tags: Option<Document>,
+        desired: Option<Document>,
+        reported: Option<Document>,
+    ) -> Self {
+        let own = |section: Option<Document>| section.map(without_hub_owned).unwrap_or_default();
+        Self {
+            tags: tags.unwrap_or_default(),
+            desired: own(desired),
+            reported: own(reported),
+        }
+    }
+
+    /// The twin that starts with this, all of it in its first version and written at `date`.
+    pub(crate) fn grow(self, date: Ticks) -> Result<Twin, ServiceError> {
+        check(Some(&self.tags), Some(&self.desired))?;
+        check(None, Some(&self.reported))?;
+        Ok(Twin {
+            tags: self.tags,
+            desired: Section::seeded(self.desired, date),
+            reported: Section::seeded(self.reported, date),
+            ..Twin::new(date)
+        })
+    }
+}
+
 fn without_hub_owned(mut section: Document) -> Document {
     section.retain(|key, _| !HUB_OWNED.contains(&key.as_str()));
     section
@@ -85,6 +121,15 @@ impl Section {
             metadata: Metadata::untouched(now),
             version: 1,
         }
+    }
+
+    fn seeded(values: Document, date: Ticks) -> Self {
+        let mut section = Self::untouched(date);
+        if !values.is_empty() {
+            section.metadata.touch(&values, date, section.version);
+            section.values = values;
+        }
+        section
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) fn find<'a>(
         (Op::Update, Op::ModuleUpdate)
     };
     match *names {
-        ["devices"] => pick(&[("GET", Op::List)]).map(Found::plain),
+        ["devices"] => pick(&[("GET", Op::List), ("POST", Op::Bulk)]).map(Found::plain),
         ["devices", id] => {
             let choices = [("GET", Op::Read), ("PUT", put.0), ("DELETE", Op::Delete)];
             pick(&choices).map(|it| Found::on(it, id))

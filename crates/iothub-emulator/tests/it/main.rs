@@ -1,5 +1,6 @@
 //! The real binary, driven over TLS and over its control port as a client and a judge would.
 
+mod bulk;
 mod control;
 mod faults;
 mod harness;

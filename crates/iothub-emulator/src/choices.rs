@@ -1,0 +1,71 @@
+//! What the service's documents leave open, and what this emulator does unless told otherwise.
+//!
+//! Each option here is a point where no source settles the behaviour of the real service. A client
+//! should work either way, so a test can turn each of them.
+
+use clap::{Args, ValueEnum};
+
+/// What the SDKs reckon with.
+const CLOCK_SKEW_SECONDS: u64 = 300;
+
+/// One answer to each open point.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Points that no document of the service settles")]
+pub(crate) struct Choices {
+    /// How long a token stays good after its expiry, in seconds
+    #[arg(long, value_name = "N", default_value_t = CLOCK_SKEW_SECONDS)]
+    pub(crate) clock_skew_s: u64,
+
+    /// How the errors of a bulk call name themselves
+    #[arg(long, value_enum, default_value_t = ErrorCode::Number)]
+    pub(crate) bulk_error_code: ErrorCode,
+
+    /// Whether an id that stands twice in a bulk call spoils the call or only its later items
+    #[arg(long, value_enum, default_value_t = Duplicates::Call)]
+    pub(crate) bulk_duplicates: Duplicates,
+
+    /// What an eTag in a bulk item of mode `update` is good for
+    #[arg(long, value_enum, default_value_t = UpdateEtag::Ignore)]
+    pub(crate) bulk_update_etag: UpdateEtag,
+
+    /// Refuse the modes createOrUpdate and createOrUpdateIfMatchETag outside import files
+    #[arg(long)]
+    pub(crate) bulk_without_create_or_update: bool,
+}
+
+/// The form of `errorCode` in the result of a bulk call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ErrorCode {
+    /// As in import logs: 404001.
+    Number,
+    /// As in the OpenAPI file: "DeviceNotFound".
+    Name,
+}
+
+/// What a repeated id in a bulk call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Duplicates {
+    /// The call is refused whole.
+    Call,
+    /// The first item counts, each further one is an error of its own.
+    Item,
+}
+
+/// What `eTag` means in mode `update`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UpdateEtag {
+    /// Nothing, as the name of the mode suggests.
+    Ignore,
+    /// As in `updateIfMatchETag`, if it is there.
+    Check,
+}
+
+#[cfg(test)]
+impl Default for Choices {
+    fn default() -> Self {
+        use clap::FromArgMatches;
+        let command = Self::augment_args(clap::Command::new("choices"));
+        let matches = command.try_get_matches_from(["choices"]).unwrap();
+        Self::from_arg_matches(&matches).unwrap()
+    }
+}
