@@ -13,6 +13,7 @@
 //! (who wins), `plan` (what is missing), `step` (how replies are taken).
 
 mod advance;
+mod doubt;
 mod effect;
 mod event;
 mod id;

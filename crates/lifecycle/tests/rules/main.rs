@@ -5,6 +5,7 @@
 
 mod crashes;
 mod delivery;
+mod doubts;
 mod endings;
 mod merging;
 mod moves;

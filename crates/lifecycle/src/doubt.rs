@@ -1,0 +1,45 @@
+//! Occasions to look again that no event of Mender's gave: the sweep and operators make them.
+//!
+//! They change no key and no status, so nothing an event has decided is decided anew. The look
+//! has a name like an event's, and the record owes its outcome: what was repaired can be read in
+//! the log of outcomes.
+
+use crate::{DeviceRef, Event, EventId, Record, Retry, Working};
+
+impl Record {
+    /// Takes the hub's state for unknown, so that the next wake-up reads it and repairs what
+    /// differs. `look` names the occasion.
+    ///
+    /// False, and nothing is changed, where the record is not settled: it is being worked on, or
+    /// was given up.
+    pub fn doubt(&mut self, about: &DeviceRef, look: EventId) -> bool {
+        if !self.is_settled() || !self.outbox.is_empty() || self.parked.is_some() {
+            return false;
+        }
+        self.confirmed = false;
+        self.retry = Retry::default();
+        self.working = Some(Working {
+            event: Event {
+                id: look,
+                about: about.clone(),
+                status: self.status,
+                revision: self.key.revision,
+                created: self.key.incarnation,
+                replay: 0,
+            },
+            owed: true,
+            changed: false,
+        });
+        true
+    }
+
+    /// As [`Record::doubt`], and the connection string of an identity of ours that is wanted
+    /// enabled is delivered once more.
+    pub fn deliver_again(&mut self, about: &DeviceRef, look: EventId) -> bool {
+        let doubted = self.doubt(about, look);
+        if doubted {
+            self.delivery.delivered = None;
+        }
+        doubted
+    }
+}
