@@ -56,11 +56,12 @@ impl World {
         if self.edited {
             return;
         }
+        let (stored, key) = self.effective;
         self.require(
-            flight.key.compare(&self.effective) != Ordering::Less,
+            flight.stored > stored && flight.key.compare(&key) != Ordering::Less,
             "S4: hub writes took effect in the wrong order",
         );
-        self.effective = flight.key;
+        self.effective = (flight.stored, flight.key);
         if let (HubWrite::Create { .. }, Some(stored)) = (&flight.request, &self.record) {
             let known = stored
                 .record
@@ -163,6 +164,12 @@ impl World {
         let known = (record.hub == HubView::Foreign) == foreign;
         self.require(known, "L2: the record is wrong about who made the identity");
         if exists && !foreign {
+            let made_for = shown.as_ref().and_then(|identity| identity.made_for);
+            let newest = self.scenario.newest;
+            self.require(
+                newest.is_none() || made_for == newest,
+                "S5: the identity was made for an incarnation before",
+            );
             let live = shown.map(|identity| identity.facts.generation);
             self.require(
                 self.configured == live,

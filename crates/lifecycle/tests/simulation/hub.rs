@@ -8,6 +8,8 @@ pub(crate) struct Identity {
     pub(crate) facts: Facts,
     /// One of our creates made it: the truth that marks and generations stand for.
     pub(crate) ours: bool,
+    /// The incarnation of the event that it was made for.
+    pub(crate) made_for: Option<Timestamp>,
 }
 
 /// A request that was sent and may still take effect.
@@ -48,11 +50,16 @@ impl Hub {
                 mark,
             },
             ours: false,
+            made_for: None,
         });
     }
 
     /// Takes a request; `Ok(true)` if it changed something.
-    pub(crate) fn take_effect(&mut self, request: &HubWrite) -> Result<bool, (Failure, Fate)> {
+    pub(crate) fn take_effect(
+        &mut self,
+        request: &HubWrite,
+        key: &Key,
+    ) -> Result<bool, (Failure, Fate)> {
         let n = self.fresh();
         let etag = format!("e{n}");
         match (request, &mut self.identity) {
@@ -63,7 +70,11 @@ impl Hub {
                     enabled: true,
                     mark: Some(mark.clone()),
                 };
-                *place = Some(Identity { facts, ours: true });
+                *place = Some(Identity {
+                    facts,
+                    ours: true,
+                    made_for: key.incarnation,
+                });
             }
             (
                 HubWrite::Update {

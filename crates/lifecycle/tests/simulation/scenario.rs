@@ -18,6 +18,8 @@ pub(crate) struct Scenario {
     pub(crate) emissions: Vec<Emission>,
     /// The first emission has been worked through before the second one.
     pub(crate) ordered_start: bool,
+    /// The last incarnation, where the id is used again.
+    pub(crate) newest: Option<Timestamp>,
 }
 
 pub(crate) fn device() -> DeviceRef {
@@ -138,6 +140,7 @@ impl Scenario {
         Self {
             emissions: writer.emissions,
             ordered_start,
+            newest: (lives > 1).then(|| Timestamp::from_micros(i64::try_from(lives).expect("few"))),
         }
     }
 

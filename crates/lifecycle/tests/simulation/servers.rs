@@ -261,7 +261,7 @@ impl World {
         };
         let late = !flight.caller.is_some_and(heard);
         let before = self.hub.identity.clone();
-        let taken = self.hub.take_effect(&flight.request);
+        let taken = self.hub.take_effect(&flight.request, &flight.key);
         self.note(|world| {
             format!(
                 "landed {:?}: {taken:?}, {:?}",

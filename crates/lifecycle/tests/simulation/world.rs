@@ -69,7 +69,8 @@ pub(crate) struct World {
     pub(crate) letters: BTreeMap<EventId, (Event, u64)>,
     /// Version of the record that was settled last, and the greatest key that was settled.
     pub(crate) settled: (u64, Key),
-    pub(crate) effective: Key,
+    /// Where the intent of the last effective request was stored first, and its key.
+    pub(crate) effective: (u64, Key),
     /// Somebody edited the hub during the run.
     pub(crate) edited: bool,
     pub(crate) violation: Option<String>,
@@ -104,7 +105,7 @@ impl World {
             reported: HashMap::new(),
             letters: BTreeMap::new(),
             settled: (0, Key::default()),
-            effective: Key::default(),
+            effective: (0, Key::default()),
             edited: false,
             violation: None,
             seen: BTreeMap::new(),
