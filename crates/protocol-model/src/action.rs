@@ -7,7 +7,7 @@ use lifecycle::Effect;
 
 use crate::{
     rule::needs_sweep,
-    scenario::{Faults, Scenario},
+    scenario::Scenario,
     state::{Message, Phase, State, Task, Worker, World},
     turn::Saving,
 };
@@ -88,7 +88,7 @@ pub(crate) fn all(scenario: &Scenario, state: &State, actions: &mut Vec<Action>)
         }
         deeds.extend((0..world.flights.len()).map(Deed::Land));
         deeds.extend((0..world.parcels.len()).map(Deed::Arrive));
-        accidents(state.left, state.hub, world, &mut deeds);
+        accidents(scenario, state, world, &mut deeds);
         actions.extend(deeds.into_iter().map(|deed| Action::About(device, deed)));
     }
 }
@@ -174,7 +174,8 @@ fn deeds_of(
     }
 }
 
-fn accidents(left: Faults, hub: u8, world: &World, deeds: &mut Vec<Deed>) {
+fn accidents(scenario: &Scenario, state: &State, world: &World, deeds: &mut Vec<Deed>) {
+    let left = state.left;
     let old = world.copy.as_ref();
     if (left.stale > 0 || left.rollbacks > 0) && old.is_none() {
         deeds.push(Deed::Copy);
@@ -186,7 +187,7 @@ fn accidents(left: Faults, hub: u8, world: &World, deeds: &mut Vec<Deed>) {
     }
     if left.hands > 0 {
         deeds.push(Deed::Edit(Edit::Replace));
-        if world.hubs[usize::from(hub)].identity.is_some() {
+        if world.hubs[usize::from(state.hub)].identity.is_some() {
             deeds.push(Deed::Edit(Edit::Remove));
             deeds.push(Deed::Edit(Edit::Toggle));
         }
@@ -197,7 +198,7 @@ fn accidents(left: Faults, hub: u8, world: &World, deeds: &mut Vec<Deed>) {
             deeds.push(Deed::Replay(letter, false));
         }
     }
-    if world.at_rest() && needs_sweep(world, hub) {
+    if world.at_rest() && needs_sweep(world, state, scenario) {
         deeds.push(Deed::Sweep);
     }
 }

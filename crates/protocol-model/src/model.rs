@@ -107,6 +107,9 @@ impl Model for Protocol {
             Property::always("S5 one identity per incarnation", |_, state: &State| {
                 state.keeps(Rule::Second)
             }),
+            Property::always("S5 only keys of our identities are delivered", |_, state: &State| {
+                state.keeps(Rule::Key)
+            }),
             Property::always("S6 every event is pending, owed or ended", |_, state: &State| {
                 state.accounts_for_all()
             }),
@@ -123,7 +126,7 @@ impl Model for Protocol {
                 state.converges(&model.scenario)
             }),
             Property::sometimes(ENDS_WELL, |model: &Self, state: &State| {
-                state.at_rest() && state.converges(&model.scenario)
+                state.at_rest(&model.scenario) && state.converges(&model.scenario)
             }),
         ]
     }

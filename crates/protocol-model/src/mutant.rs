@@ -48,7 +48,7 @@ mutants! {
     /// Rule 2: an intent is cleared by any read, whether or not its lease has expired.
     IgnoresLease: "gone",
     /// Rule 2: the time of a read is that of its end, so a lease may expire during the read.
-    DatesReadsLate: "late-read",
+    DatesReadsLate: "gone",
     /// Rule 3: a delete does not wait for open creates.
     DeletesAtOnce: "twice-made",
     /// Rule 3: settling does not wait for open requests.
@@ -64,9 +64,9 @@ mutants! {
     /// Rule 6: requests take effect later than their lease says.
     OutlivesLease: "gone",
     /// Merging: what arrives last wins.
-    ArrivalOrder: "lifecycle",
+    ArrivalOrder: "order",
     /// Merging: an accept opens a closed id, whatever its incarnation.
-    OpensClosed: "gone",
+    OpensClosed: "closed",
     /// Merging: of two events of one revision the later one wins, Mender is not asked.
     NeverAsks: "tie",
     /// S1: every identity is taken for ours.
@@ -74,7 +74,7 @@ mutants! {
     /// S5: a delivery under way is forgotten when a record is loaded.
     ForgetsClaims: "reborn",
     /// S5: what is delivered is not checked to be of the identity that was meant.
-    DeliversUnchecked: "reborn",
+    DeliversUnchecked: "key",
     /// S6: a message is acknowledged when it is received.
     AcksFirst: "gone",
     /// S6: a message is acknowledged without saving that the record owes its event.
@@ -96,20 +96,23 @@ impl Mutant {
     pub(crate) fn next(self, device: Device, input: Input, ctx: &Context<'_>) -> Step {
         let replied = matches!(&input, Input::Replied(reply) if reply.result.is_ok());
         let settled = |effect: &Effect| matches!(effect, Effect::Report(_) | Effect::Ack);
-        let hides: (fn(&Intent) -> bool, fn(&Effect) -> bool) = match self {
-            Self::DeletesAtOnce => (
-                |intent| intent.op == Op::Create,
-                |effect| matches!(effect, Effect::Write(HubWrite::Delete { .. })),
-            ),
-            Self::SettlesAtOnce => (|_| true, settled),
-            Self::SettlesOnSuccess if replied => (|_| true, settled),
+        let deletes = |effect: &Effect| matches!(effect, Effect::Write(HubWrite::Delete { .. }));
+        let created = |intent: &Intent| intent.op == Op::Create;
+        let blind = |hidden: fn(&Intent) -> bool| without(device.clone(), hidden, input.clone(), ctx);
+        let (blind, applies) = match self {
+            Self::DeletesAtOnce => (blind(created), deletes as fn(&Effect) -> bool),
+            Self::SettlesAtOnce => (blind(|_| true), settled as fn(&Effect) -> bool),
+            Self::SettlesOnSuccess if replied => (blind(|_| true), settled as fn(&Effect) -> bool),
             _ => return next(device, self.distort(input, ctx), ctx),
         };
-        let blind = without(device.clone(), hides.0, input.clone(), ctx);
-        if hides.1(&blind.effect) {
-            return blind;
+        if !applies(&blind.effect) {
+            return next(device, input, ctx);
         }
-        next(device, input, ctx)
+        let mut step = blind;
+        if let (Self::SettlesOnSuccess, Some(record)) = (self, &mut step.device.record) {
+            record.intents.clear();
+        }
+        step
     }
 
     /// What the core is told instead of the truth.

@@ -3,10 +3,10 @@
 //! Most rules are broken by an action, not by a state: the action notes it in the state. What a
 //! state at rest must look like is judged here.
 
-use lifecycle::{Outcome, Record, Status, Wanted};
+use lifecycle::{EventId, Outcome, Record, Status, Wanted};
 
 use crate::{
-    scenario::Scenario,
+    scenario::{Scenario, place},
     state::{Identity, State, World},
 };
 
@@ -28,6 +28,8 @@ pub enum Rule {
     Order,
     /// S5: a second identity was made for one incarnation.
     Second,
+    /// S5: the key of an identity that is not ours was delivered.
+    Key,
     /// S7: an event has two live dead letters.
     Letters,
     /// S10: a request went to another hub than that of the tenant's integration.
@@ -65,8 +67,8 @@ impl State {
 
     /// Nothing more happens by itself, on any device, and the sweep has nothing to do.
     #[must_use]
-    pub fn at_rest(&self) -> bool {
-        let done = |world: &World| world.at_rest() && !needs_sweep(world, self.hub);
+    pub fn at_rest(&self, scenario: &Scenario) -> bool {
+        let done = |world: &World| world.at_rest() && !needs_sweep(world, self, scenario);
         self.devices.iter().all(|world| done(world))
     }
 
@@ -74,16 +76,22 @@ impl State {
     #[must_use]
     pub fn converges(&self, scenario: &Scenario) -> bool {
         let fine = |world: &World| {
-            !world.at_rest() || needs_sweep(world, self.hub) || agrees(world, self.hub, scenario)
+            !world.at_rest()
+                || needs_sweep(world, self, scenario)
+                || agrees(world, self.hub, scenario)
         };
         self.devices.iter().all(|world| fine(world))
     }
 }
 
-/// Whether the next sweep will find something that no event tells.
+/// Whether the next sweep will find something that no event tells: the integration has changed,
+/// or the store has lost what it knew. A change is noticed by whoever looks at the record next; if
+/// that is for an event that has ended, the record is left unsettled.
 #[must_use]
-pub fn needs_sweep(world: &World, hub: u8) -> bool {
-    world.rolled_back.0 || record(world).is_some_and(|record| hub_of(record) != hub)
+pub fn needs_sweep(world: &World, state: &State, scenario: &Scenario) -> bool {
+    let switched = state.left.switches < scenario.faults.switches;
+    let moved = |record: &Record| hub_of(record) != state.hub || !record.is_settled();
+    world.rolled_back.0 || (switched && record(world).is_some_and(moved))
 }
 
 /// The number of the hub that a record is about.
@@ -124,11 +132,11 @@ fn accounts_for_all(world: &World) -> bool {
 
 /// Whether the record owes the outcome of this event.
 fn owes(world: &World, event: u8) -> bool {
-    let id = format!("e{event}");
+    let is_it = |id: &EventId| place(id) == event;
     record(world).is_some_and(|record| {
         let working = record.working.as_ref();
-        working.is_some_and(|working| working.owed && working.event.id.0 == id)
-            || record.outbox.iter().any(|done| done.event.id.0 == id)
+        working.is_some_and(|working| working.owed && is_it(&working.event.id))
+            || record.outbox.iter().any(|done| is_it(&done.event.id))
     })
 }
 

@@ -199,14 +199,6 @@ impl Scenario {
             .expect("a script has events")
     }
 
-    /// The place in the script of the event of this name.
-    #[must_use]
-    pub fn place(&self, id: &EventId) -> u8 {
-        id.0.strip_prefix('e')
-            .and_then(|place| place.parse().ok())
-            .expect("the model names its events")
-    }
-
     /// The integration that uses this hub.
     #[must_use]
     pub fn integration(&self, hub: u8) -> IntegrationRef {
@@ -229,4 +221,11 @@ pub fn time(tick: u8) -> Timestamp {
 pub fn tick(time: Timestamp) -> u8 {
     let micros = time.since(Timestamp::default()).as_micros();
     u8::try_from(micros.div_ceil(TICK.as_micros())).unwrap_or(u8::MAX)
+}
+
+/// The place in the script of the event of this name.
+#[must_use]
+pub fn place(id: &EventId) -> u8 {
+    let place = id.0.strip_prefix('e').and_then(|place| place.parse().ok());
+    place.expect("the model names its events")
 }

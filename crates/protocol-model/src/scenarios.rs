@@ -1,4 +1,7 @@
 //! The scenarios that are explored.
+//!
+//! The small ones are explored to their ends, and each mutant is caught in one of them. The large
+//! ones have three workers and more faults, and are explored as far as asked.
 
 use lifecycle::{Failure, MenderView, Status};
 
@@ -18,6 +21,10 @@ const NONE: Faults = Faults {
     unknown_saves: 0,
 };
 
+const CRASH: Faults = Faults { crashes: 1, ..NONE };
+const TIMEOUT: Faults = Faults { timeouts: 1, ..NONE };
+const BOTH: Faults = Faults { crashes: 1, ..TIMEOUT };
+
 fn on(rank: u8) -> Scripted {
     Scripted::new(Status::Accepted, rank)
 }
@@ -26,135 +33,127 @@ fn off(rank: u8) -> Scripted {
     Scripted::new(Status::Rejected, rank)
 }
 
-fn down() -> Failure {
-    Failure::Transient("down".to_owned())
+fn gone(rank: u8) -> Scripted {
+    Scripted::gone(rank)
 }
 
-fn no() -> Failure {
-    Failure::Permanent("no".to_owned())
+/// A device that is decommissioned and comes back as a new one of the same id.
+fn reborn() -> [Scripted; 3] {
+    [on(1).of(1), gone(2).of(1), on(3).of(2).revised(1)]
 }
 
-/// Every scenario, in the order in which they are explored.
-#[must_use]
-pub fn all() -> Vec<Scenario> {
-    let mut all = basic();
-    all.extend(accidents());
-    all.extend(operators());
-    all
+fn play(name: &'static str, workers: usize, events: &[Scripted], faults: Faults) -> Scenario {
+    Scenario {
+        workers,
+        faults,
+        ..Scenario::new(name, events)
+    }
 }
 
 /// The scenario of this name.
 #[must_use]
 pub fn named(name: &str) -> Option<Scenario> {
-    all().into_iter().find(|scenario| scenario.name == name)
+    let all = small().into_iter().chain(large());
+    all.into_iter().find(|scenario| scenario.name == name)
 }
 
-/// Events, crashes and time-outs.
-fn basic() -> Vec<Scenario> {
-    let gone = [on(1), Scripted::gone(2)];
-    let lost = Faults {
-        crashes: 1,
-        timeouts: 1,
-        ..NONE
-    };
+/// Those that are explored to their ends.
+#[must_use]
+pub fn small() -> Vec<Scenario> {
+    let down = vec![Failure::Transient("down".to_owned())];
     vec![
+        play("gone", 2, &[on(1), gone(2)], TIMEOUT),
+        play("order", 1, &[on(1).of(1), off(2).of(1)], CRASH),
+        play("closed", 1, &[on(1).of(1), gone(2).of(1)], CRASH),
+        play("twice-made", 1, &[on(1), off(2), gone(3)], TIMEOUT),
+        play("reborn", 1, &reborn(), TIMEOUT),
         Scenario {
-            faults: lost,
-            ..Scenario::new("gone", &gone)
+            mender: MenderView::Known(Status::Rejected),
+            ..play("tie", 1, &[on(1), on(2), off(2)], CRASH)
+        },
+        play(
+            "key",
+            1,
+            &[on(1), Scripted::new(Status::Preauthorized, 2), on(3)],
+            Faults { hands: 1, ..CRASH },
+        ),
+        Scenario {
+            refusals: down,
+            wait: 1,
+            ..play("down", 1, &[on(1), off(2)], Faults { refusals: 1, ..CRASH })
         },
         Scenario {
-            faults: lost,
-            ..Scenario::new("lifecycle", &[on(1), off(2), on(3)])
+            foreign: true,
+            ..play("foreign", 1, &[on(1), off(2), gone(3)], BOTH)
         },
+        play("hands", 1, &[on(1), off(2)], Faults { hands: 2, ..NONE }),
+        play("moved", 2, &[on(1), off(2)], Faults { switches: 1, ..NONE }),
         Scenario {
-            faults: Faults { timeouts: 2, ..NONE },
+            refusals: vec![Failure::Permanent("no".to_owned())],
+            ..play("dead", 1, &[on(1), off(2)], Faults { refusals: 1, replays: 2, ..CRASH })
+        },
+        play("rolled-back", 1, &[on(1), gone(2)], Faults { rollbacks: 1, ..CRASH }),
+        play("stale", 1, &[on(1), gone(2)], Faults { stale: 1, ..TIMEOUT }),
+    ]
+}
+
+/// Those that are explored as far as asked.
+#[must_use]
+pub fn large() -> Vec<Scenario> {
+    let gone_2 = [on(1), gone(2)];
+    let mut large = vec![
+        play("gone-3", 3, &gone_2, BOTH),
+        play("cycle-3", 3, &[on(1), off(2), on(3)], BOTH),
+        play("reborn-3", 3, &reborn(), BOTH),
+        Scenario {
             lease: 2,
-            workers: 2,
-            ..Scenario::new("twice-made", &gone)
-        },
-        Scenario {
-            faults: Faults { timeouts: 1, ..NONE },
-            workers: 2,
-            ..Scenario::new("late-read", &gone)
-        },
-        Scenario {
-            faults: Faults { timeouts: 1, ..NONE },
-            ..Scenario::new(
-                "reborn",
-                &[on(1).of(1), Scripted::gone(2).of(1), on(3).of(2).revised(1)],
-            )
+            ..play("long-lease-3", 3, &gone_2, Faults { timeouts: 2, ..NONE })
         },
         Scenario {
             mender: MenderView::Known(Status::Rejected),
-            faults: lost,
-            ..Scenario::new("tie", &[on(1), on(2), off(3).revised(2)])
+            ..play("tie-3", 3, &[on(1), on(2), off(2)], TIMEOUT)
         },
-        Scenario {
-            faults: Faults { timeouts: 1, ..NONE },
-            ..Scenario::new("hint", &[on(1), on(2).unnumbered(), off(3).revised(2)])
-        },
-    ]
-}
-
-/// What goes wrong around the worker.
-fn accidents() -> Vec<Scenario> {
-    vec![
-        Scenario {
-            faults: Faults { crashes: 1, refusals: 2, ..NONE },
-            refusals: vec![down(), Failure::Credentials("401".to_owned())],
-            wait: 1,
-            ..Scenario::new("down", &[on(1), off(2)])
-        },
-        Scenario {
-            faults: Faults { stale: 1, timeouts: 1, ..NONE },
-            ..Scenario::new("stale", &[on(1), Scripted::gone(2)])
-        },
-        Scenario {
-            faults: Faults { unknown_saves: 1, timeouts: 1, ..NONE },
-            ..Scenario::new("doubt", &[on(1), Scripted::gone(2)])
-        },
-        Scenario {
-            faults: Faults { redeliveries: 1, timeouts: 1, ..NONE },
-            ..Scenario::new("again", &[on(1), Scripted::gone(2)])
-        },
-        Scenario {
-            faults: Faults { timeouts: 1, deferrals: 1, ..NONE },
-            behind: true,
-            ..Scenario::new("behind", &[on(1), Scripted::gone(2)])
-        },
-        Scenario {
-            faults: Faults { rollbacks: 1, crashes: 1, ..NONE },
-            ..Scenario::new("rolled-back", &[on(1), Scripted::gone(2)])
-        },
-    ]
-}
-
-/// What people do.
-fn operators() -> Vec<Scenario> {
-    vec![
-        Scenario {
-            foreign: true,
-            faults: Faults { crashes: 1, timeouts: 1, ..NONE },
-            ..Scenario::new("foreign", &[on(1), off(2), Scripted::gone(3)])
-        },
-        Scenario {
-            faults: Faults { hands: 2, timeouts: 1, ..NONE },
-            workers: 2,
-            ..Scenario::new("hands", &[on(1), off(2)])
-        },
-        Scenario {
-            faults: Faults { switches: 1, timeouts: 1, ..NONE },
-            ..Scenario::new("moved", &[on(1), off(2)])
-        },
-        Scenario {
-            faults: Faults { refusals: 1, replays: 2, crashes: 1, ..NONE },
-            refusals: vec![no()],
-            ..Scenario::new("dead", &[on(1), off(2)])
-        },
+        play("hint-3", 3, &[on(1), on(2).unnumbered(), off(3).revised(2)], TIMEOUT),
         Scenario {
             devices: 2,
-            faults: Faults { timeouts: 1, ..NONE },
-            ..Scenario::new("two-devices", &[on(1)])
+            ..play("two-devices-3", 3, &[on(1), gone(2)], TIMEOUT)
         },
+    ];
+    large.extend(troubles(&gone_2));
+    large
+}
+
+/// With trouble around the workers.
+fn troubles(events: &[Scripted]) -> Vec<Scenario> {
+    vec![
+        Scenario {
+            refusals: vec![
+                Failure::Transient("down".to_owned()),
+                Failure::Credentials("401".to_owned()),
+                Failure::Permanent("no".to_owned()),
+            ],
+            wait: 1,
+            max_age: 1,
+            ..play(
+                "down-3",
+                3,
+                &[on(1), off(2)],
+                Faults { refusals: 2, replays: 1, ..NONE },
+            )
+        },
+        play("stale-3", 3, events, Faults { stale: 2, ..BOTH }),
+        play("doubt-3", 3, events, Faults { unknown_saves: 2, ..TIMEOUT }),
+        play("again-3", 3, events, Faults { redeliveries: 2, ..TIMEOUT }),
+        Scenario {
+            behind: true,
+            ..play("behind-3", 3, events, Faults { deferrals: 1, ..TIMEOUT })
+        },
+        play("rolled-back-3", 3, events, Faults { rollbacks: 1, ..BOTH }),
+        Scenario {
+            foreign: true,
+            ..play("foreign-3", 3, &[on(1), off(2), gone(3)], TIMEOUT)
+        },
+        play("hands-3", 3, &[on(1), off(2)], Faults { hands: 2, ..TIMEOUT }),
+        play("moved-3", 3, &[on(1), off(2)], Faults { switches: 2, ..TIMEOUT }),
     ]
 }

@@ -4,10 +4,12 @@
 //! copy cheap, and keeping its hash makes telling states apart cheap.
 
 use std::{
-    hash::{DefaultHasher, Hash, Hasher},
+    hash::{Hash, Hasher},
     ops::Deref,
     sync::Arc,
 };
+
+use ahash::RandomState;
 
 /// A value with its hash, shared between states.
 #[derive(Debug)]
@@ -17,9 +19,8 @@ impl<T: Hash> Shared<T> {
     /// Shares `value`.
     pub fn new(value: T) -> Self {
         // The same in every process: a path found once can be found again.
-        let mut hasher = DefaultHasher::new();
-        value.hash(&mut hasher);
-        Self(Arc::new((hasher.finish(), value)))
+        let hash = RandomState::with_seeds(1, 2, 3, 4).hash_one(&value);
+        Self(Arc::new((hash, value)))
     }
 }
 

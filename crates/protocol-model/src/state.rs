@@ -162,7 +162,7 @@ pub struct Worker {
     /// Version of the record it loaded or saved last.
     pub version: Option<u8>,
     /// The record it loaded or saved last.
-    pub stored: Option<Record>,
+    pub stored: Option<Shared<Record>>,
     /// A request that was planned, perhaps stored, but never sent.
     pub unsent: Option<IntentId>,
     /// Generation of the identity at hand.

@@ -13,7 +13,7 @@ use crate::{
     hub::Reply,
     mutant::Mutant,
     rule::{Rule, hub_of, rank},
-    scenario::{Scenario, tick, time},
+    scenario::{Scenario, place, tick, time},
     shared::Shared,
     state::{Flight, Identity, Parcel, Phase, Stored, Task, Worker, World},
 };
@@ -88,7 +88,8 @@ impl Turn<'_> {
 
     /// The worker's lower bound of the servers' time.
     fn clock(&self, worker: &Worker) -> u8 {
-        self.now.saturating_sub(worker.behind)
+        let ahead = if self.is(Mutant::ClockAhead) { self.scenario.lease } else { 0 };
+        self.now.saturating_sub(worker.behind) + ahead
     }
 
     /// Loads what the store shows, which may be an older copy.
@@ -101,7 +102,7 @@ impl Turn<'_> {
             worker.behind = worker.behind.min(self.now.saturating_sub(stored.written_at));
             Device::loaded(stored.record.clone(), time(stored.written_at))
         });
-        worker.stored.clone_from(&worker.device.record);
+        worker.stored = worker.device.record.clone().map(Shared::new);
         worker.saved_at = self.now;
         if self.is(Mutant::KeepsHub)
             && let Some(record) = &worker.device.record
@@ -128,12 +129,11 @@ impl Turn<'_> {
     }
 
     fn next(&mut self, worker: &mut Worker, input: Input) -> Step {
-        let ahead = if self.is(Mutant::ClockAhead) { self.scenario.lease } else { 0 };
         let fresh = IntentId(format!("x{:02}", self.world.names + 1));
         let policy = self.scenario.policy();
         let integration = self.scenario.integration(worker.hub);
         let context = Context {
-            now: time(self.clock(worker) + ahead),
+            now: time(self.clock(worker)),
             fresh: fresh.clone(),
             jitter: 0,
             integration: Some(&integration),
@@ -159,7 +159,9 @@ impl Turn<'_> {
                 input = Input::Woken;
                 continue;
             }
-            let changed = worker.device.record.is_some() && worker.device.record != worker.stored;
+            let stored = worker.stored.as_deref();
+            let record = worker.device.record.as_ref();
+            let changed = record.is_some() && record != stored;
             worker.phase = if effect.needs_saved_record() && changed && !self.skips_save(&effect) {
                 Phase::Save(effect)
             } else {
@@ -203,7 +205,7 @@ impl Turn<'_> {
             return worker;
         }
         worker.version = Some(version);
-        worker.stored = Some(record);
+        worker.stored = Some(Shared::new(record));
         worker.unsent = None;
         worker.phase = Phase::Perform(effect);
         worker
@@ -228,16 +230,16 @@ impl Turn<'_> {
             Effect::Tag { etag } => Input::Tagged(self.tag(&worker, &etag)),
             Effect::AskMender => Input::Mender(Ok(self.scenario.mender)),
             Effect::DeadLetter(event, _) => {
-                self.bury((self.scenario.place(&event.id), life(event.replay)));
+                self.bury((place(&event.id), life(event.replay)));
                 Input::DeadLettered
             }
             Effect::Report(ended) => {
                 let unreported = self.is(Mutant::AcksUnreported);
                 for done in ended.iter().filter(|_| !unreported) {
-                    let (place, life) = (self.scenario.place(&done.event.id), life(done.event.replay));
+                    let named = (place(&done.event.id), life(done.event.replay));
                     let outcomes = &mut self.world.outcomes;
-                    if !outcomes.iter().any(|known| (known.0, known.1) == (place, life)) {
-                        outcomes.push((place, life, done.outcome));
+                    if !outcomes.iter().any(|known| (known.0, known.1) == named) {
+                        outcomes.push((named.0, named.1, done.outcome));
                     }
                 }
                 Input::Reported
@@ -334,6 +336,9 @@ impl Turn<'_> {
         };
         if self.now - worker.saved_at > self.scenario.lease / 2 {
             return self.decide(worker, refused(trouble()));
+        }
+        if self.identity(&worker).is_some_and(|found| !found.ours && found.generation == held) {
+            self.world.breaks(Rule::Key);
         }
         let claim = worker.device.planned_id().cloned();
         let claim = claim.expect("a delivery has a claim");
