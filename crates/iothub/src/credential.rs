@@ -7,6 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::entra::Entra;
 use crate::error::Result;
 use crate::host::HostName;
 use crate::sas::SigningKey;
@@ -24,6 +25,8 @@ const SAS_USE: Duration = Duration::from_secs(15 * 60);
 pub enum Credential {
     /// With the key of a shared access policy.
     SharedAccess(SharedAccess),
+    /// As an identity in Microsoft Entra ID.
+    Entra(Entra),
 }
 
 /// A shared access policy and its key.
@@ -71,6 +74,7 @@ impl Credential {
     pub(crate) async fn token(&self, host: &HostName, now: u64) -> Result<Token> {
         match self {
             Self::SharedAccess(shared) => Ok(shared.token(host, now)),
+            Self::Entra(entra) => entra.token(host, now).await,
         }
     }
 }

@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use reply::{read, read_item};
+pub(crate) use reply::{read, read_item, retry_after};
 
 /// The result of a hub call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -22,7 +22,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What has to happen before the call can succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// There is no such device (404).
+    /// There is no such device, module, job or configuration (404).
     NotFound,
     /// The call said "create", and it exists (409).
     AlreadyExists,
@@ -82,6 +82,7 @@ struct Inner {
     name: Option<String>,
     number: Option<u32>,
     tracking_id: Option<String>,
+    aadsts: Option<u32>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -97,6 +98,7 @@ impl Error {
             name: None,
             number: None,
             tracking_id: None,
+            aadsts: None,
             source: None,
         };
         Self(Box::new(none))
@@ -120,7 +122,8 @@ impl Error {
         self.0.status
     }
 
-    /// The hub's name for it, for example `DeviceNotFound`. Letters and digits only.
+    /// The hub's name for it, for example `DeviceNotFound`, or that of Microsoft Entra ID, for
+    /// example `invalid_client`. Letters, digits, `-` and `_` only.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.0.name.as_deref()
@@ -136,6 +139,12 @@ impl Error {
     #[must_use]
     pub fn tracking_id(&self) -> Option<&str> {
         self.0.tracking_id.as_deref()
+    }
+
+    /// The number of Microsoft Entra ID for a refused token, for example 7000215.
+    #[must_use]
+    pub fn aadsts(&self) -> Option<u32> {
+        self.0.aadsts
     }
 
     /// A request that is refused here and never sent.
@@ -181,12 +190,31 @@ impl Error {
         this
     }
 
+    /// A request for a token that got no answer, so that the hub was not asked either.
+    pub(crate) fn no_token(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        let mut this = if error.is_builder() {
+            Self::invalid("the request for a token could not be built")
+        } else {
+            Self::unsent("the issuer of tokens did not answer")
+        };
+        this.0.source = Some(Arc::new(error));
+        this
+    }
+
     pub(crate) fn with_status(mut self, status: http::StatusCode) -> Self {
         self.0.status = Some(status.as_u16());
         self
     }
 
-    fn with_detail(mut self, detail: &'static str) -> Self {
+    /// What the issuer of tokens called its refusal.
+    pub(crate) fn with_issuer_code(mut self, code: Option<&str>, aadsts: Option<u32>) -> Self {
+        self.0.name = code.and_then(reply::word);
+        self.0.aadsts = aadsts;
+        self
+    }
+
+    pub(crate) fn with_detail(mut self, detail: &'static str) -> Self {
         self.0.detail = Some(detail);
         self
     }
@@ -219,7 +247,8 @@ impl fmt::Display for Error {
         let status = self.0.status.map(|status| format!("status {status}"));
         let number = self.0.number.map(|number| number.to_string());
         let tracking = self.tracking_id().map(|id| format!("tracking id {id}"));
-        let facts = [status, self.0.name.clone(), number, tracking];
+        let aadsts = self.0.aadsts.map(|number| format!("AADSTS{number}"));
+        let facts = [status, self.0.name.clone(), number, aadsts, tracking];
         let facts: Vec<_> = facts.into_iter().flatten().collect();
         if facts.is_empty() {
             Ok(())
@@ -239,6 +268,7 @@ impl fmt::Debug for Error {
             .field("name", &self.0.name)
             .field("number", &self.0.number)
             .field("tracking_id", &self.0.tracking_id)
+            .field("aadsts", &self.0.aadsts)
             .field("source", &self.0.source)
             .finish()
     }

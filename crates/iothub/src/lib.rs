@@ -19,6 +19,7 @@ mod credential;
 mod device_id;
 mod digital_twin;
 mod document;
+pub mod entra;
 mod error;
 mod host;
 mod identity;

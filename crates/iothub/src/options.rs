@@ -55,10 +55,18 @@ pub(crate) fn http_client(
     host: &HostName,
     options: Options,
 ) -> Result<reqwest::Client, SetupError> {
-    let client = reqwest::Client::builder()
+    let builder = client_builder(GuardedResolver::for_host(host), options)?;
+    Ok(builder.https_only(true).build()?)
+}
+
+/// What all our HTTP clients have in common: certificates, addresses, no detours, no repetitions.
+pub(crate) fn client_builder(
+    resolver: GuardedResolver,
+    options: Options,
+) -> Result<reqwest::ClientBuilder, SetupError> {
+    let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls::config(options.extra_root_pem.as_deref())?)
-        .dns_resolver(GuardedResolver::for_host(host))
-        .https_only(true)
+        .dns_resolver(resolver)
         .http1_only()
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())
@@ -66,9 +74,8 @@ pub(crate) fn http_client(
         .referer(false)
         .user_agent(options.user_agent)
         .connect_timeout(options.connect_timeout)
-        .pool_idle_timeout(options.pool_idle_timeout)
-        .build()?;
-    Ok(client)
+        .pool_idle_timeout(options.pool_idle_timeout);
+    Ok(builder)
 }
 
 #[cfg(test)]

@@ -115,10 +115,8 @@ impl Transport {
             };
         }
         // A refusal counts even if its explanation is cut or breaks off.
-        let body = match read_body(&mut response, MAX_REFUSAL).await {
-            Ok(Body::Whole(body) | Body::Cut(body)) => body,
-            Err(_) => Zeroizing::default(),
-        };
+        let body = read_limited(&mut response, MAX_REFUSAL).await;
+        let body = body.unwrap_or_default();
         let error = error::read(status, &headers, &body);
         if status == StatusCode::UNAUTHORIZED {
             self.tokens.discard(&token);
@@ -184,6 +182,16 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Other(error)
+    }
+}
+
+/// A body of at most `limit` bytes; what is longer is cut.
+pub(crate) async fn read_limited(
+    response: &mut reqwest::Response,
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, reqwest::Error> {
+    match read_body(response, limit).await? {
+        Body::Whole(body) | Body::Cut(body) => Ok(body),
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Erro
         .or_else(|| codes::by_number(said.number?).map(|code| code.name.to_owned()));
     let mut kind = classify(status.as_u16(), name.as_deref(), number);
     if let Kind::Throttled { retry_after: pause } = &mut kind {
-        *pause = retry_after(headers, SystemTime::now());
+        *pause = retry_after(headers);
     }
     let mut error = Error::new(kind, effect(status)).with_status(status);
     error.0.name = name;
@@ -101,8 +101,13 @@ fn effect(status: StatusCode) -> Effect {
     }
 }
 
+/// The pause that an answer asks for.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    retry_after_at(headers, SystemTime::now())
+}
+
 /// `Retry-After` as seconds or as a date, which is compared with the answer's own date.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+fn retry_after_at(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let all_digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let pause = if all_digits {
@@ -183,8 +188,8 @@ impl Said {
 }
 
 /// A text that is safe to show: letters, digits and dashes.
-fn word(text: &str) -> Option<String> {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+pub(super) fn word(text: &str) -> Option<String> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
     let ok = (1..=MAX_WORD).contains(&text.len()) && text.bytes().all(fits);
     ok.then(|| text.to_owned())
 }

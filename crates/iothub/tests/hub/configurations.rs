@@ -1,5 +1,7 @@
 //! Configurations, deployments and digital twins as they go over the wire.
 
+use std::collections::BTreeMap;
+
 use iothub::{Command, Configuration, ConfigurationContent, Kind, NewConfiguration};
 use serde_json::json;
 
@@ -51,7 +53,7 @@ async fn queries_are_tested_and_modules_applied() {
     ])
     .await;
     let hub = server.hub();
-    let test = hub.test_queries("x", &Default::default()).await.unwrap();
+    let test = hub.test_queries("x", &BTreeMap::new()).await.unwrap();
     assert_eq!(test.condition_error.as_deref(), Some("near 'x'"));
     let modules = ConfigurationContent::edge(json!({"$edgeAgent": {}})).unwrap();
     hub.apply_content(&id(), &modules).await.unwrap();

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod configurations;
+mod entra;
 mod failures;
 mod jobs;
 mod methods;

@@ -3,7 +3,7 @@
 use iothub::{Kind, Module, NewModule};
 use serde_json::json;
 
-use crate::server::{Server, answer, id, ok};
+use crate::server::{Seen, Server, answer, id, ok};
 
 const MODULE: &str = r#"{"moduleId":"cam","managedBy":null,"deviceId":"dev-1","etag":"MQ==","authentication":{"symmetricKey":{"primaryKey":"cHJpbWFyeQ==","secondaryKey":"c2Vjb25kYXJ5"},"type":"sas"}}"#;
 const TWIN: &str =
@@ -26,7 +26,7 @@ async fn a_module_lives_through_all_its_calls() {
         .unwrap();
 
     let seen = server.seen();
-    let lines: Vec<_> = seen.iter().map(|seen| seen.line()).collect();
+    let lines: Vec<_> = seen.iter().map(Seen::line).collect();
     let path = "/devices/dev-1/modules";
     assert_eq!(
         lines,

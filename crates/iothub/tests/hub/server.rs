@@ -7,7 +7,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use iothub::{AllowedHosts, ConnectionString, DeviceId, Hub, Options};
+use iothub::entra::Entra;
+use iothub::{AllowedHosts, ConnectionString, Credential, DeviceId, Hub, Options};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -149,6 +150,13 @@ impl Server {
     pub(crate) fn connections(&self) -> usize {
         self.state.lock().unwrap().connections
     }
+}
+
+/// A client for this server as an identity of Microsoft Entra ID.
+pub(crate) fn hub_of(server: &Server, entra: Entra) -> Hub {
+    let host = server.host();
+    let host = AllowedHosts::new([&host]).unwrap().check(&host).unwrap();
+    Hub::new(host, Credential::Entra(entra), server.options()).unwrap()
 }
 
 /// A client for a host that the configuration allows.
