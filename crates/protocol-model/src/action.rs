@@ -73,8 +73,7 @@ pub enum Edit {
 
 /// Everything that can happen in `state`.
 pub(crate) fn all(scenario: &Scenario, state: &State, actions: &mut Vec<Action>) {
-    let later = |world: &World| horizon(world, scenario) > state.now;
-    if state.devices.iter().any(|world| later(world)) {
+    if passes(scenario, state) {
         actions.push(Action::Tick);
     }
     if state.left.switches > 0 {
@@ -93,18 +92,47 @@ pub(crate) fn all(scenario: &Scenario, state: &State, actions: &mut Vec<Action>)
     }
 }
 
+/// Whether a tick may pass: somebody waits for it, and it cuts nobody off. Whoever gives up waiting
+/// or is too slow to send does so at the cost of a fault.
+fn passes(scenario: &Scenario, state: &State) -> bool {
+    let after = state.now + 1;
+    let cut_off = |world: &World| {
+        let requests = world.flights.iter().map(|flight| {
+            (flight.deadline, Phase::Await(flight.request.intent().clone()))
+        });
+        let parcels = world.parcels.iter().map(|parcel| {
+            (parcel.deadline, Phase::Deliver(parcel.claim.clone()))
+        });
+        requests.chain(parcels).any(|(deadline, waits)| {
+            deadline <= after && world.workers.iter().any(|worker| worker.phase == waits)
+        })
+    };
+    let hurry = is_late(scenario, state, after);
+    if state.devices.iter().any(|world| cut_off(world)) || (hurry && state.left.delays == 0) {
+        return false;
+    }
+    hurry || state.devices.iter().any(|world| horizon(world, scenario) > state.now)
+}
+
+/// Whether a worker that is about to send would be too late at this tick.
+pub(crate) fn is_late(scenario: &Scenario, state: &State, tick: u8) -> bool {
+    let late = |worker: &Worker| {
+        matches!(worker.phase, Phase::Perform(Effect::Write(_) | Effect::Deliver { .. }))
+            && worker.saved_at + scenario.lease / 2 < tick
+            && worker.saved_at + scenario.lease / 2 >= state.now
+    };
+    let mut workers = state.devices.iter().flat_map(|world| &world.workers);
+    workers.any(|worker| late(worker))
+}
+
 /// The last tick that something about this device waits for.
 fn horizon(world: &World, scenario: &Scenario) -> u8 {
     let deadlines = world.flights.iter().map(|flight| flight.deadline);
     let parcels = world.parcels.iter().map(|parcel| parcel.deadline);
-    let hurry = world.workers.iter().filter_map(|worker| match worker.phase {
-        Phase::Perform(Effect::Write(_) | Effect::Deliver { .. }) => {
-            Some(worker.saved_at + scenario.lease / 2 + 1)
-        }
-        Phase::Read(_) => Some(worker.saved_at + scenario.lease),
-        _ => None,
+    let reads = world.workers.iter().filter_map(|worker| {
+        matches!(worker.phase, Phase::Read(_)).then_some(worker.saved_at + scenario.lease)
     });
-    let waits = deadlines.chain(parcels).chain(hurry).chain(world.alarm);
+    let waits = deadlines.chain(parcels).chain(reads).chain(world.alarm);
     waits.max().unwrap_or(0)
 }
 

@@ -72,6 +72,9 @@ impl Model for Protocol {
         let mut state = before.clone();
         match action {
             Action::Tick => {
+                if action::is_late(&self.scenario, &state, state.now + 1) {
+                    state.left.delays -= 1;
+                }
                 state.now += 1;
                 for device in 0..state.devices.len() {
                     self.alter(&mut state, device, |turn, _| turn.expire());
@@ -266,19 +269,11 @@ impl Turn<'_> {
         }
     }
 
-    /// Requests whose time is over are lost. Whoever still waits for them knows no more than that.
+    /// Requests whose time is over are lost; nobody waits for them any more.
     fn expire(&mut self) {
         let now = self.now;
-        let flights = self.world.flights.extract_if(.., |flight| flight.deadline <= now);
-        let lost = flights.map(|flight| Phase::Await(flight.request.intent().clone()));
-        let mut lost: Vec<Phase> = lost.collect();
-        let parcels = self.world.parcels.extract_if(.., |parcel| parcel.deadline <= now);
-        lost.extend(parcels.map(|parcel| Phase::Deliver(parcel.claim)));
-        for phase in lost {
-            if let Some(place) = self.waiting(&phase) {
-                self.with(place, Self::time_out);
-            }
-        }
+        self.world.flights.retain(|flight| flight.deadline > now);
+        self.world.parcels.retain(|parcel| parcel.deadline > now);
     }
 
     fn roll_back(&mut self) {

@@ -58,7 +58,7 @@ mutants! {
     /// Rule 4: own success settles though other requests are open.
     SettlesOnSuccess: "twice-made",
     /// Rule 5: whether it is too late is not checked before sending.
-    SendsLate: "gone",
+    SendsLate: "slow",
     /// Rule 5: a lease is judged by a wall clock that is ahead.
     ClockAhead: "gone",
     /// Rule 6: requests take effect later than their lease says.

@@ -32,6 +32,8 @@ pub struct Faults {
     pub crashes: u8,
     /// A worker gives up waiting while its request lives on. The reply, if there is one, is lost.
     pub timeouts: u8,
+    /// A tick passes while a worker is about to send, so that it is too late.
+    pub delays: u8,
     /// A message is delivered while somebody still works on it.
     pub redeliveries: u8,
     /// The hub, or Mender, refuses with one of [`Scenario::refusals`].

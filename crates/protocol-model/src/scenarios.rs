@@ -10,6 +10,7 @@ use crate::scenario::{Faults, Scenario, Scripted};
 const NONE: Faults = Faults {
     crashes: 0,
     timeouts: 0,
+    delays: 0,
     redeliveries: 0,
     refusals: 0,
     stale: 0,
@@ -63,6 +64,7 @@ pub fn small() -> Vec<Scenario> {
     let down = vec![Failure::Transient("down".to_owned())];
     vec![
         play("gone", 2, &[on(1), gone(2)], TIMEOUT),
+        play("slow", 2, &[on(1), gone(2)], Faults { delays: 1, ..NONE }),
         play("order", 1, &[on(1).of(1), off(2).of(1)], CRASH),
         play("closed", 1, &[on(1).of(1), gone(2).of(1)], CRASH),
         play("twice-made", 1, &[on(1), off(2), gone(3)], TIMEOUT),
@@ -143,6 +145,7 @@ fn troubles(events: &[Scripted]) -> Vec<Scenario> {
         },
         play("stale-3", 3, events, Faults { stale: 2, ..BOTH }),
         play("doubt-3", 3, events, Faults { unknown_saves: 2, ..TIMEOUT }),
+        play("slow-3", 3, events, Faults { delays: 2, ..BOTH }),
         play("again-3", 3, events, Faults { redeliveries: 2, ..TIMEOUT }),
         Scenario {
             behind: true,
