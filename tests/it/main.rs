@@ -1,6 +1,7 @@
 //! Black-box tests of the real binaries against a real nats-server, one file for each theme.
 
 mod bad_input;
+mod chaos;
 mod docs;
 mod emulator;
 mod harness;

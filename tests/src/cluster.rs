@@ -90,10 +90,14 @@ impl NatsCluster {
 
     /// Starts a killed server again and waits until it serves.
     pub async fn restart(&mut self, index: usize) -> Result<()> {
-        let server = self.server(index)?;
-        server.restart_unready().await?;
-        lead(&self.routes[index], &self.servers[index])?;
+        self.restart_unready(index).await?;
         self.ready().await
+    }
+
+    /// Starts a killed server again; alone it may be unable to serve.
+    pub async fn restart_unready(&mut self, index: usize) -> Result<()> {
+        self.server(index)?.restart_unready().await?;
+        lead(&self.routes[index], &self.servers[index])
     }
 
     fn server(&mut self, index: usize) -> Result<&mut NatsServer> {
@@ -117,7 +121,7 @@ fn configuration(index: usize, routes: &[Proxy]) -> String {
         .collect();
     format!(
         "server_name: nats-{index}\n\
-         cluster {{\n  name: harness\n  listen: \"127.0.0.1:-1\"\n  no_advertise: true\n  \
+         cluster {{\n  name: harness\n  listen: \"127.0.0.1:-1\"\n  \
          routes: [{}]\n}}\n",
         urls.join(", ")
     )

@@ -43,10 +43,12 @@ pub enum Outcome {
 }
 
 /// The part of an outcome that is counted.
-#[derive(Deserialize)]
-struct Ended {
-    event_id: String,
-    outcome: Outcome,
+#[derive(Debug, Deserialize)]
+pub struct Ended {
+    /// The event.
+    pub event_id: String,
+    /// How it ended.
+    pub outcome: Outcome,
 }
 
 /// How many events ended in which way.
@@ -77,6 +79,17 @@ impl Tally {
         ]
     }
 
+    /// Counts one more.
+    pub const fn count(&mut self, outcome: Outcome) {
+        *match outcome {
+            Outcome::Applied => &mut self.applied,
+            Outcome::Unchanged => &mut self.unchanged,
+            Outcome::Superseded => &mut self.superseded,
+            Outcome::Ignored => &mut self.ignored,
+            Outcome::Dead => &mut self.dead,
+        } += 1;
+    }
+
     /// All of them.
     #[must_use]
     pub fn sum(self) -> u64 {
@@ -100,13 +113,7 @@ impl Ends {
     fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         for outcome in self.0.values() {
-            *match outcome {
-                Outcome::Applied => &mut tally.applied,
-                Outcome::Unchanged => &mut tally.unchanged,
-                Outcome::Superseded => &mut tally.superseded,
-                Outcome::Ignored => &mut tally.ignored,
-                Outcome::Dead => &mut tally.dead,
-            } += 1;
+            tally.count(*outcome);
         }
         tally
     }

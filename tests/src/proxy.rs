@@ -149,12 +149,7 @@ async fn carry(client: TcpStream, shared: Arc<Shared>) {
 }
 
 /// Copies one direction, except while the proxy goes the way that `swallows` it.
-async fn pump(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    shared: &Shared,
-    swallows: Way,
-) {
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared, swallows: Way) {
     let mut chunk = vec![0; CHUNK];
     loop {
         let read = match from.read(&mut chunk).await {

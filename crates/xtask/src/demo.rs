@@ -8,7 +8,6 @@ mod fleet;
 mod hub;
 mod judge;
 mod mender;
-mod outcomes;
 mod play;
 mod progress;
 mod report;

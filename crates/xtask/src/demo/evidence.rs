@@ -4,8 +4,9 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
+use black_box::ledger::Ledger;
 
-use super::{judge::Disagreement, mender, outcomes::Ledger, stage::Stage};
+use super::{judge::Disagreement, mender, stage::Stage};
 
 /// Devices whose records are saved.
 const RECORDS: usize = 20;

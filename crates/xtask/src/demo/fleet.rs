@@ -4,19 +4,11 @@
 //! number of devices gives the same fleet. What a device was told last decides what the hub should
 //! hold; what it was ever told decides whether there may be an identity at all.
 
-use serde::{Deserialize, Serialize};
+use black_box::evidence::Status;
+use serde::Serialize;
 
-/// A device's status in Mender, as it is written on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Status {
-    Accepted,
-    Preauthorized,
-    Pending,
-    Rejected,
-    Noauth,
-    Decommissioned,
-}
+/// Devices whose events are shuffled and published together.
+const SQUAD: usize = 20_000;
 
 /// The statuses of one device, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +140,23 @@ impl Fleet {
         Self { members }
     }
 
+    /// The fleet in parts of which each is told of at once, so that no order to the simulator grows
+    /// with the fleet.
+    pub(super) fn squads(&self) -> impl Iterator<Item = Squad<'_>> {
+        self.members.chunks(SQUAD).map(Squad)
+    }
+
+    /// How many get an identity at some time, if nobody is overtaken by his own next event.
+    pub(super) fn creations(&self) -> u64 {
+        let accepted = self.members.iter().filter(|it| it.life.was_accepted());
+        accepted.count() as u64
+    }
+}
+
+/// A part of the fleet.
+pub(super) struct Squad<'a>(&'a [Member]);
+
+impl Squad<'_> {
     /// The changes of one round, the first being 0. What is told when a device is made is no change,
     /// nor is a decommission.
     pub(super) fn changes(&self, round: usize) -> Vec<Change> {
@@ -159,21 +168,15 @@ impl Fleet {
                 status,
             })
         };
-        self.members.iter().filter_map(change).collect()
+        self.0.iter().filter_map(change).collect()
     }
 
     /// The ids of those who are decommissioned in the end.
     pub(super) fn leavers(&self) -> Vec<String> {
         let gone =
             |member: &&Member| member.life.statuses().last() == Some(&Status::Decommissioned);
-        let members = self.members.iter().filter(gone);
+        let members = self.0.iter().filter(gone);
         members.map(|member| member.id.clone()).collect()
-    }
-
-    /// How many get an identity at some time, if nobody is overtaken by his own next event.
-    pub(super) fn creations(&self) -> u64 {
-        let accepted = self.members.iter().filter(|it| it.life.was_accepted());
-        accepted.count() as u64
     }
 }
 
@@ -211,15 +214,23 @@ mod tests {
     #[test]
     fn every_status_of_every_life_is_said_once() {
         let fleet = fleet(500);
-        let changes: usize = (0..3).map(|round| fleet.changes(round).len()).sum();
+        let squad = fleet.squads().next().unwrap();
+        let changes: usize = (0..3).map(|round| squad.changes(round).len()).sum();
         let said: usize = fleet
             .members
             .iter()
             .map(|it| it.life.statuses().len())
             .sum();
         let born = fleet.members.iter().filter(|it| it.life.born().is_some());
-        assert_eq!(changes + fleet.leavers().len() + born.count(), said);
-        assert!(fleet.changes(3).is_empty());
+        assert_eq!(changes + squad.leavers().len() + born.count(), said);
+        assert!(squad.changes(3).is_empty());
+    }
+
+    #[test]
+    fn squads_are_the_whole_fleet() {
+        let fleet = fleet(SQUAD + 5);
+        let sizes: Vec<_> = fleet.squads().map(|squad| squad.0.len()).collect();
+        assert_eq!(sizes, [SQUAD, 5]);
     }
 
     #[test]

@@ -1,59 +1,13 @@
 //! What the hub holds and what it was asked: the emulator's side of the story.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use anyhow::{Context as _, Result};
-use black_box::{Emulator, emulator::JournalEntry};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use black_box::{Emulator, emulator::JournalEntry, evidence};
+use serde_json::json;
 
 /// One request in so many goes wrong.
 const FAULTY: u64 = 20;
-
-/// One identity, as far as it is judged. Keys stay in the hub; only a fingerprint comes here.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Identity {
-    status: String,
-    authentication: Authentication,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Authentication {
-    fingerprint: Option<String>,
-}
-
-impl Identity {
-    #[cfg(test)]
-    pub(super) fn new(enabled: bool, fingerprint: Option<&str>) -> Self {
-        Self {
-            status: if enabled { "enabled" } else { "disabled" }.to_owned(),
-            authentication: Authentication {
-                fingerprint: fingerprint.map(str::to_owned),
-            },
-        }
-    }
-
-    /// Whether the device may connect.
-    pub(super) fn is_enabled(&self) -> bool {
-        self.status == "enabled"
-    }
-
-    /// The first 16 hex digits of SHA-256 of the primary key's text.
-    pub(super) fn key_fingerprint(&self) -> Option<&String> {
-        self.authentication.fingerprint.as_ref()
-    }
-}
-
-/// Every identity in the hub, by device id.
-pub(super) async fn identities(emulator: &Emulator) -> Result<HashMap<String, Identity>> {
-    let devices = emulator.devices().await?;
-    let identity = |device: Value| {
-        let id = device["deviceId"].as_str().map(str::to_owned);
-        let id = id.context("the hub holds an identity without deviceId")?;
-        Ok((id, serde_json::from_value(device)?))
-    };
-    devices.into_iter().map(identity).collect()
-}
 
 /// Makes an identity as a stranger would: with a key, tags and a note of his own.
 pub(super) async fn make_by_hand(emulator: &Emulator, id: &str) -> Result<String> {
@@ -63,17 +17,8 @@ pub(super) async fn make_by_hand(emulator: &Emulator, id: &str) -> Result<String
         "tags": {"owner": "somebody else"},
     });
     emulator.put_device(id, &identity).await?;
-    let bytes = bytes_of(emulator, id).await?;
+    let bytes = evidence::bytes_of(emulator, id).await?;
     bytes.with_context(|| format!("the hub does not hold {id}, which was just made"))
-}
-
-/// The hub's whole answer about one identity, keys included; not to be shown to anybody.
-pub(super) async fn bytes_of(emulator: &Emulator, id: &str) -> Result<Option<String>> {
-    let (status, text) = emulator
-        .control()
-        .ask(&format!("/devices/{id}?keys=true"))
-        .await?;
-    Ok(status.is_success().then_some(text))
 }
 
 /// Lets one hub request in twenty go wrong from now on, in turn: a server error that prevented

@@ -5,14 +5,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use black_box::{
+    evidence::{Identity, Status, Truth},
+    ledger::Tally,
+};
 use serde::Serialize;
 
-use super::{
-    fleet::{Fleet, Member, Status},
-    hub::Identity,
-    mender::Truth,
-    outcomes::Tally,
-};
+use super::fleet::{Fleet, Member};
 
 /// Everything that is known when the work is done.
 #[derive(Debug, Default)]

@@ -6,13 +6,16 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use black_box::{
+    evidence::{self, Status},
+    ledger::Ledger,
+};
 
 use super::{
-    fleet::{Change, Fleet, Life, Status},
+    fleet::{Change, Fleet, Life},
     hub::{self, Journal},
     judge::{Foreign, Scene},
     mender,
-    outcomes::Ledger,
     progress::{Counts, Progress},
     stage::{IN_FLIGHT, Stage},
 };
@@ -100,44 +103,45 @@ impl<'a> Play<'a> {
 
     /// Everybody's first status, strangers' ids included.
     async fn first_act(&mut self) -> Result<()> {
-        let mut changes = self.fleet.changes(0);
+        let simulator = &self.stage.simulator;
+        mender::publish_raw(simulator, &self.malformed[0]).await?;
         let accepted = |id: &String| Change {
             id: id.clone(),
             status: Status::Accepted,
         };
-        changes.extend(self.occupied.iter().map(accepted));
-        mender::change(&self.stage.simulator, &changes).await?;
-        self.publish("first act: every device gets its first status", 0)
+        let strangers: Vec<Change> = self.occupied.iter().map(accepted).collect();
+        mender::change(simulator, &strangers).await?;
+        for squad in self.fleet.squads() {
+            mender::change(simulator, &squad.changes(0)).await?;
+            mender::release(simulator, self.seed).await?;
+        }
+        self.published("first act: every device gets its first status")
             .await
     }
 
     /// Whatever follows, all at once and out of order: rejections, second acceptances, dismissals,
     /// decommissions.
     async fn second_act(&mut self) -> Result<()> {
-        for round in 1..3 {
-            let changes = self.fleet.changes(round);
-            mender::change(&self.stage.simulator, &changes).await?;
-        }
-        mender::decommission(&self.stage.simulator, &self.fleet.leavers()).await?;
-        self.publish(
-            "second act: rejected, accepted again, dismissed, decommissioned",
-            1,
-        )
-        .await
-    }
-
-    /// Lets the act's events go, its share of the malformed messages among them.
-    async fn publish(&mut self, title: &str, act: usize) -> Result<()> {
         let simulator = &self.stage.simulator;
-        let (earlier, later) = self.malformed.split_at(1);
-        for body in if act == 0 { earlier } else { later } {
+        for body in &self.malformed[1..] {
             mender::publish_raw(simulator, body).await?;
         }
-        mender::release(simulator, self.seed.wrapping_add(act as u64)).await?;
-        let before = self.published;
-        self.published = mender::truth(simulator).await?.1.events;
-        let events = self.published - before;
-        self.progress.step(&format!("{title} ({events} events)"));
+        for squad in self.fleet.squads() {
+            for round in 1..3 {
+                mender::change(simulator, &squad.changes(round)).await?;
+            }
+            mender::decommission(simulator, &squad.leavers()).await?;
+            mender::release(simulator, self.seed.wrapping_add(1)).await?;
+        }
+        self.published("second act: rejected, accepted again, dismissed, decommissioned")
+            .await
+    }
+
+    async fn published(&mut self, act: &str) -> Result<()> {
+        let (_, published) = evidence::truth(&self.stage.simulator).await?;
+        let events = published.events - self.published;
+        self.published = published.events;
+        self.progress.step(&format!("{act} ({events} events)"));
         Ok(())
     }
 
@@ -248,13 +252,13 @@ impl<'a> Play<'a> {
         self.journal.catch_up(&self.stage.emulator).await?;
         self.ledger.catch_up().await?;
         for foreign in &mut self.foreign {
-            foreign.after = hub::bytes_of(&self.stage.emulator, &foreign.id).await?;
+            foreign.after = evidence::bytes_of(&self.stage.emulator, &foreign.id).await?;
         }
-        let (mender, published) = mender::truth(&self.stage.simulator).await?;
+        let (mender, published) = evidence::truth(&self.stage.simulator).await?;
         let scene = Scene {
             fleet: std::mem::take(&mut self.fleet),
             mender,
-            hub: hub::identities(&self.stage.emulator).await?,
+            hub: evidence::identities(&self.stage.emulator).await?,
             foreign: std::mem::take(&mut self.foreign),
             malformed: self.malformed.iter().map(|it| it.clone().into()).collect(),
             dead_letters: self.ledger.dead_letters().await.context("dead letters")?,

@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use black_box::ledger::Tally;
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 
-use super::{
-    judge::{Disagreement, Score, Verdict},
-    outcomes::Tally,
-};
+use super::judge::{Disagreement, Score, Verdict};
 
 /// Disagreements shown; the rest is in the kept folder.
 const SHOWN: usize = 20;

@@ -1,0 +1,3 @@
+//! What stays true whatever dies: crashes, frozen processes, lost acks, servers that go away.
+
+mod storage;
