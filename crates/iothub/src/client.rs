@@ -42,6 +42,7 @@ use crate::twin::Twin;
 #[derive(Debug, Clone)]
 pub struct Hub(pub(crate) Arc<Transport>);
 
+/// # One hub
 impl Hub {
     /// A client for the hub at `host`. Connects to nothing yet.
     ///
@@ -60,8 +61,13 @@ impl Hub {
     pub fn host(&self) -> &HostName {
         self.0.host()
     }
+}
 
-    /// Reads an identity, with its keys.
+/// # Devices
+///
+/// Microsoft's page: [Understand the identity registry](https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-identity-registry).
+impl Hub {
+    /// Reads an identity, with its keys. [`crate::Kind::NotFound`] if there is none.
     ///
     /// ```no_run
     /// # async fn example(hub: iothub::Hub) -> Result<(), Box<dyn std::error::Error>> {
@@ -130,8 +136,17 @@ impl Hub {
             .await
             .map(drop)
     }
+}
 
-    /// Reads a twin.
+/// # Twins of devices
+///
+/// Microsoft's page: [Understand and use device twins](https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-device-twins).
+///
+/// Tags may have 8 KiB, desired and reported properties 32 KiB each, in at most 10 levels, keys
+/// without `.`, `$`, `#` and blanks, strings of 4096 bytes and integers of 53 bits. More is
+/// [`crate::Kind::Invalid`]. Hubs of the Basic tier have no twins: [`crate::Kind::NotAvailable`].
+impl Hub {
+    /// Reads a twin. [`crate::Kind::NotFound`] if there is no such device.
     ///
     /// ```no_run
     /// # async fn example(hub: iothub::Hub) -> Result<(), Box<dyn std::error::Error>> {

@@ -104,6 +104,21 @@ impl Error {
         Self(Box::new(none))
     }
 
+    /// The error that an unsuccessful answer of a hub means. Nothing in it can make this fail.
+    ///
+    /// ```
+    /// use http::{HeaderMap, StatusCode};
+    /// use iothub::{Error, Kind};
+    ///
+    /// let body = br#"{"Message":"ErrorCode:DeviceNotFound;dev-1"}"#;
+    /// let error = Error::from_answer(StatusCode::NOT_FOUND, &HeaderMap::new(), body);
+    /// assert_eq!((error.kind(), error.number()), (Kind::NotFound, Some(404001)));
+    /// ```
+    #[must_use]
+    pub fn from_answer(status: http::StatusCode, headers: &http::HeaderMap, body: &[u8]) -> Self {
+        read(status, headers, body)
+    }
+
     /// What has to happen before the call can succeed.
     #[must_use]
     pub fn kind(&self) -> Kind {

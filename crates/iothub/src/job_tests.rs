@@ -1,9 +1,12 @@
 //! Jobs as they are ordered and reported.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde_json::json;
 
 use super::*;
 use crate::error::Kind;
+use crate::method::Method;
 
 fn id() -> JobId {
     "j-1".parse().unwrap()
