@@ -258,3 +258,94 @@ async fn commands_without_nats_say_where_they_looked() -> Result<()> {
     dir.passed();
     Ok(())
 }
+
+#[tokio::test]
+async fn an_integration_is_tested_and_not_removed_while_identities_are_left() -> Result<()> {
+    let stage = Stage::new("remove").await?;
+    stage
+        .publish("=.d1", r#"{"status":"accepted","revision":1}"#)
+        .await?;
+    stage.tally(1).await?;
+    let tested = stage
+        .worker
+        .cli(&["integration", "test", "--output", "json"])
+        .await?
+        .json()?;
+    assert_eq!(tested["ok"], json!(true));
+    let refused = stage.worker.cli(&["integration", "remove"]).await?;
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused.stderr.contains("1 identities"),
+        "{}",
+        refused.stderr
+    );
+    stage
+        .publish("=.d1", r#"{"status":"decommissioned"}"#)
+        .await?;
+    stage.hub_shows("d1", None).await?;
+    stage.tally(2).await?;
+    let removed = stage
+        .worker
+        .cli(&["integration", "remove", "--output", "json"])
+        .await?
+        .json()?;
+    assert_eq!(removed["left_behind"], json!(0));
+    stage
+        .publish("=.d2", r#"{"status":"accepted","revision":1}"#)
+        .await?;
+    assert_eq!(stage.tally(3).await?.get("ignored"), Some(&1));
+    let gone = stage.worker.cli(&["integration", "test"]).await?;
+    assert!(gone.stderr.contains("no integration"), "{}", gone.stderr);
+    stage.dir.passed();
+    Ok(())
+}
+
+#[tokio::test]
+async fn devices_are_listed_in_pages_and_dead_letters_purged_when_meant() -> Result<()> {
+    let stage = Stage::new("lists").await?;
+    for n in 0..5 {
+        stage
+            .publish(&format!("=.d{n}"), r#"{"status":"pending","revision":1}"#)
+            .await?;
+    }
+    stage.publish("=.d5", "{").await?;
+    stage.tally(6).await?;
+    let mut seen = Vec::new();
+    let mut after = None::<String>;
+    loop {
+        let mut list = vec!["device", "list", "--limit", "2", "--output", "json"];
+        list.extend(after.iter().flat_map(|place| ["--after", place]));
+        let page = stage.worker.cli(&list).await?.json()?;
+        let devices = page["devices"].as_array().unwrap();
+        assert!(devices.len() <= 2, "{page}");
+        seen.extend(
+            devices
+                .iter()
+                .map(|device| device["device"].as_str().unwrap().to_owned()),
+        );
+        after = page["next"].as_str().map(ToOwned::to_owned);
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, ["d0", "d1", "d2", "d3", "d4"]);
+    let parked = ["device", "list", "--state", "parked", "--output", "json"];
+    assert_eq!(
+        stage.worker.cli(&parked).await?.json()?["devices"],
+        json!([])
+    );
+    let counted = stage
+        .worker
+        .cli(&["dlq", "purge", "--output", "json"])
+        .await?
+        .json()?;
+    assert_eq!(counted, json!({"would_remove": 1}));
+    let purged = stage
+        .worker
+        .cli(&["dlq", "purge", "--yes", "--output", "json"])
+        .await?
+        .json()?;
+    assert_eq!(purged, json!({"removed": 1}));
+    stage.dir.passed();
+    Ok(())
+}

@@ -4,8 +4,10 @@ mod failure;
 mod hub;
 mod hubs;
 mod mender;
+mod store;
 mod twins;
 
-pub(crate) use hubs::{HubFactory, Integrations};
+pub(crate) use hubs::{FRESH_FOR, HubFactory, Integrations};
 pub(crate) use mender::MenderPort;
+pub(crate) use store::{RecordStore, StoreError, StorePort};
 pub(crate) use twins::TwinPort;

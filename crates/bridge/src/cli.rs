@@ -91,6 +91,19 @@ pub(crate) enum Integration {
         #[arg(long)]
         tenant: Option<TenantId>,
     },
+    /// Tries the stored credential against the hub.
+    Test(OfTenant),
+    /// Forgets a tenant's hub. Nothing in the hub is changed.
+    ///
+    /// Refused while identities that the worker made are left in the hub: decommission the
+    /// devices in Mender first, or say --force to leave the identities behind as they are.
+    Remove {
+        #[command(flatten)]
+        of: OfTenant,
+        /// Remove it although identities are left behind.
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -127,6 +140,35 @@ pub(crate) struct OneDevice {
 pub(crate) enum Device {
     /// Shows what Mender wants of a device, what the hub has, and what is still open.
     Show(OneDevice),
+    /// Lists devices, in pages.
+    List(DeviceList),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeviceList {
+    /// Only this tenant's.
+    #[arg(long)]
+    pub(crate) tenant: Option<TenantId>,
+    /// Only devices in this state.
+    #[arg(long, value_enum)]
+    pub(crate) state: Option<DeviceState>,
+    /// At most so many.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// Go on after the last page; the list says what to put here.
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) after: Option<String>,
+}
+
+/// How far the worker is with a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeviceState {
+    /// The hub is as Mender wants it.
+    Settled,
+    /// Something is still to be done.
+    Working,
+    /// The work was given up; there is a dead letter.
+    Parked,
 }
 
 #[derive(Debug, Subcommand)]
@@ -151,6 +193,18 @@ pub(crate) enum Dlq {
     },
     /// Offers dead letters to the worker again, as if they had never been dead-lettered.
     Replay(Replay),
+    /// Removes dead letters for good.
+    Purge {
+        /// Only this tenant's.
+        #[arg(long)]
+        tenant: Option<TenantId>,
+        /// Only this device's.
+        #[arg(long)]
+        device: Option<DeviceId>,
+        /// Do it. Without this, they are only counted.
+        #[arg(long, short)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Args)]

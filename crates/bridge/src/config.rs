@@ -20,6 +20,7 @@ pub(crate) use text::{List, SecretText};
 pub(crate) struct Config {
     pub(crate) nats: Nats,
     pub(crate) source: Source,
+    pub(crate) store: Store,
     pub(crate) mender: Mender,
     pub(crate) hub: Hub,
     pub(crate) worker: Worker,
@@ -92,6 +93,41 @@ impl Default for Source {
             filter: "WORKFLOWS.lifecycle.>".to_owned(),
         }
     }
+}
+
+/// Where device records are kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Store {
+    pub(crate) kind: StoreKind,
+    /// MongoDB's connection string.
+    pub(crate) uri: Option<SecretText>,
+    pub(crate) uri_file: Option<PathBuf>,
+    /// MongoDB's database.
+    pub(crate) database: String,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            kind: StoreKind::JetStream,
+            uri: None,
+            uri_file: None,
+            database: "mender_iothub".to_owned(),
+        }
+    }
+}
+
+/// The stores there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StoreKind {
+    /// A key-value bucket in NATS.
+    #[value(name = "jetstream")]
+    JetStream,
+    /// A collection in MongoDB.
+    #[value(name = "mongodb")]
+    MongoDb,
 }
 
 /// Mender's internal services.

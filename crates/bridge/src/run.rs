@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use iothub::Kind;
 use jetstream::{
-    Ingest, IngestSettings, Intake, IntakeSettings, KvDevices, KvIntegrations, NatsAck, NatsStreams,
+    Ingest, IngestSettings, Intake, IntakeSettings, KvIntegrations, NatsAck, NatsStreams,
 };
 use lifecycle::{IntentId, RetryPolicy, TenantId};
+use mongo::Mongo;
 use reconciler::ports::{Hubs as _, Task};
 use reconciler::{Dispatcher, Reconciler, Settings};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -25,7 +26,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use twin::TwinService;
 
-use crate::adapters::{HubFactory, Integrations, MenderPort, TwinPort};
+use crate::adapters::{HubFactory, Integrations, MenderPort, RecordStore, StorePort, TwinPort};
 use crate::config::Config;
 use crate::log;
 use crate::seal::SealingKey;
@@ -36,6 +37,7 @@ use waiting::until_there;
 
 const NATS: &str = "NATS";
 const STREAMS: &str = "the streams in NATS";
+const RECORDS: &str = "the store of device records";
 const MENDER: &str = "Mender's deviceconfig";
 const HUB: &str = "a hub";
 /// How often the things that the worker needs are looked at again.
@@ -43,7 +45,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A device that no hub has: asking for it shows that the hub answers.
 const PROBE: &str = "mender-iothub-probe";
 
-type Worker = Reconciler<KvDevices, Integrations, MenderPort, NatsStreams>;
+type Worker = Reconciler<StorePort, Integrations, MenderPort, NatsStreams>;
 
 /// Runs until SIGTERM or Ctrl-C.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
@@ -52,7 +54,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let session = Session::begin(&config, "mender-iothub worker").await?;
     let stop = CancellationToken::new();
     signals::listen(stop.clone())?;
-    let readiness = Readiness::waiting_for(&[NATS, STREAMS, MENDER, HUB]);
+    let readiness = Readiness::waiting_for(&[NATS, STREAMS, RECORDS, MENDER, HUB]);
     let counted = Counted::default();
     let metrics = Metrics::new(counted.clone());
     http::serve(
@@ -65,15 +67,20 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let Some(opened) = Box::pin(open(&session, &parts, &readiness, &stop)).await else {
         return Ok(());
     };
+    let mongo = opened.devices.server();
     let looking = look(
         session.clone(),
+        mongo.clone(),
         parts.mender.clone(),
         readiness,
         stop.clone(),
     );
     let looking = tokio::spawn(looking);
-    work(&config, &session, parts, opened, &counted, &stop).await?;
+    Box::pin(work(&config, &session, parts, opened, &counted, &stop)).await?;
     looking.await?;
+    if let Some(mongo) = mongo {
+        mongo.close().await;
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -131,6 +138,7 @@ struct Parts {
     key: Arc<SealingKey>,
     factory: Arc<HubFactory>,
     mender: MenderPort,
+    records: RecordStore,
 }
 
 impl Parts {
@@ -139,13 +147,14 @@ impl Parts {
             key: Arc::new(SealingKey::from_config(&config.secrets)?),
             factory: Arc::new(HubFactory::from_config(&config.hub)?),
             mender: MenderPort::from_config(&config.mender)?,
+            records: RecordStore::from_config(config)?,
         })
     }
 }
 
 /// What needs the servers.
 struct Opened {
-    devices: KvDevices,
+    devices: StorePort,
     integrations: Integrations,
     streams: NatsStreams,
 }
@@ -159,11 +168,14 @@ async fn open(
 ) -> Option<Opened> {
     until_there(NATS, readiness, stop, async || session.connected()).await?;
     let (context, names) = (&session.context, &session.names);
-    let (devices, store, streams) = until_there(STREAMS, readiness, stop, async || {
-        let devices = KvDevices::open(context, names).await?;
+    let (store, streams) = until_there(STREAMS, readiness, stop, async || {
         let integrations = KvIntegrations::open(context, names).await?;
         let streams = NatsStreams::open(context, names).await?;
-        Ok::<_, jetstream::Error>((devices, integrations, streams))
+        Ok::<_, jetstream::Error>((integrations, streams))
+    })
+    .await?;
+    let devices = until_there(RECORDS, readiness, stop, async || {
+        parts.records.open(session).await
     })
     .await?;
     let key = Arc::clone(&parts.key);
@@ -235,13 +247,23 @@ async fn reconcile(config: &Config, worker: Arc<Worker>, mut intake: Intake) {
 }
 
 /// Looks from time to time whether what the worker needs is still there.
-async fn look(session: Session, mender: MenderPort, readiness: Readiness, stop: CancellationToken) {
+async fn look(
+    session: Session,
+    mongo: Option<Mongo>,
+    mender: MenderPort,
+    readiness: Readiness,
+    stop: CancellationToken,
+) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
             () = stop.cancelled() => return,
         }
         readiness.report(NATS, session.connected().map_err(|error| error.to_string()));
+        if let Some(mongo) = &mongo {
+            let there = mongo.check().await;
+            readiness.report(RECORDS, there.map_err(|error| error.to_string()));
+        }
         let healthy = mender.is_healthy().await;
         readiness.report(MENDER, healthy.map_err(|error| error.to_string()));
     }

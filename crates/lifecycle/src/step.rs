@@ -82,10 +82,17 @@ fn on_woken(device: &mut Device, ctx: &Context<'_>) -> Effect {
         return report(device);
     };
     record.move_to(integration);
-    if record.is_settled() && record.outbox.is_empty() {
-        return Effect::Ack;
+    let at_rest = record.is_settled() && record.outbox.is_empty();
+    let effect = if at_rest {
+        Effect::Ack
+    } else {
+        advance(device, ctx)
+    };
+    if let (Effect::Ack, Some(record)) = (&effect, &mut device.record) {
+        // What was loaded may be older than the work that hangs on this wake-up.
+        record.idle_looks = record.idle_looks.wrapping_add(1);
     }
-    advance(device, ctx)
+    effect
 }
 
 fn on_reported(device: &mut Device, ctx: &Context<'_>) -> Effect {

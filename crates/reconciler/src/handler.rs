@@ -243,6 +243,10 @@ where
             {
                 return Ok(Attempt::Lost);
             }
+            if !self.is_current(work, &step.effect, &handling).await? {
+                *unsent = step.device.planned_id().cloned();
+                return Ok(Attempt::Lost);
+            }
             *unsent = None;
             let Step {
                 device: after,
@@ -254,6 +258,25 @@ where
             }
             device = after;
         }
+    }
+
+    /// Whether a change may still be made with the integration that it was planned for: it may
+    /// have been replaced or removed while the record was stored.
+    async fn is_current(
+        &self,
+        work: &Work,
+        effect: &Effect,
+        handling: &Handling<H::Hub>,
+    ) -> PortResult<bool> {
+        if !matches!(
+            effect,
+            Effect::Write(_) | Effect::Deliver { .. } | Effect::Tag { .. }
+        ) {
+            return Ok(true);
+        }
+        let present = self.hubs.hub(&work.about.tenant).await?;
+        let integration = |hub: &Option<H::Hub>| hub.as_ref().map(|hub| hub.integration().clone());
+        Ok(integration(&present) == integration(&handling.hub))
     }
 
     fn next(&self, handling: &Handling<H::Hub>, device: Device, input: Input) -> Step {

@@ -16,7 +16,7 @@ use crate::integration::Integration;
 use crate::seal::SealingKey;
 
 /// How long a stored integration is trusted before it is looked up again.
-const FRESH_FOR: Duration = Duration::from_secs(1);
+pub(crate) const FRESH_FOR: Duration = Duration::from_secs(1);
 
 /// Makes clients of hubs.
 pub(crate) struct HubFactory {

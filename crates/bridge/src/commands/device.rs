@@ -1,25 +1,34 @@
-//! `device show`: what is known of one device, in plain words.
+//! `device`: what is known of one device, in plain words.
 
 use anyhow::bail;
-use jetstream::KvDevices;
 use lifecycle::{DeviceRef, HubView, Op, Record, Wanted};
 use reconciler::ports::DeviceStore as _;
 use serde_json::json;
 
+use crate::adapters::RecordStore;
 use crate::cli::{Device, OneDevice, Output};
 use crate::config::Config;
 use crate::print;
 use crate::session::Session;
 
 pub(crate) async fn run(config: &Config, what: Device, output: Output) -> anyhow::Result<()> {
-    let Device::Show(OneDevice { of, device }) = what;
+    match what {
+        Device::Show(one) => show(config, one, output).await,
+        Device::List(args) => super::device_list::run(config, args, output).await,
+    }
+}
+
+async fn show(config: &Config, one: OneDevice, output: Output) -> anyhow::Result<()> {
+    let OneDevice { of, device } = one;
     let about = DeviceRef {
         tenant: of.tenant,
         device,
     };
     let session = Session::for_command(config).await?;
-    let store = KvDevices::open(&session.context, &session.names).await?;
-    let Some(stored) = store.load(&about).await? else {
+    let store = RecordStore::from_config(config)?.open(&session).await?;
+    let stored = store.load(&about).await;
+    store.close().await;
+    let Some(stored) = stored? else {
         bail!(
             "no record of device {} of tenant {:?}: no event about it has been worked on",
             about.device,
@@ -84,7 +93,7 @@ fn in_words(about: &DeviceRef, record: &Record) -> String {
     print::harmless(print::facts(facts))
 }
 
-fn hub(record: &Record) -> String {
+pub(super) fn hub(record: &Record) -> String {
     let confirmed = if record.confirmed {
         ""
     } else {
@@ -115,7 +124,7 @@ fn delivered(record: &Record) -> &'static str {
     }
 }
 
-fn state(record: &Record) -> String {
+pub(super) fn state(record: &Record) -> String {
     if let Some(parked) = &record.parked {
         return format!(
             "given up after {} attempts: {}",

@@ -26,6 +26,11 @@ pub(crate) async fn run(config: &Config, what: Dlq, output: Output) -> anyhow::R
         } => list(&letters, tenant.as_ref(), device.as_ref(), limit, output).await,
         Dlq::Show { sequence } => show(&letters, sequence, output).await,
         Dlq::Replay(args) => replay(&letters, args, output).await,
+        Dlq::Purge {
+            tenant,
+            device,
+            yes,
+        } => purge(&letters, tenant.as_ref(), device.as_ref(), yes, output).await,
     }
 }
 
@@ -214,4 +219,24 @@ fn in_words(result: &Replayed) -> String {
         Replayed::Malformed { reason, .. } => format!("kept: still not understood: {reason}"),
         Replayed::Gone => "gone: replayed or removed by somebody else".to_owned(),
     }
+}
+
+async fn purge(
+    letters: &DeadLetters,
+    tenant: Option<&TenantId>,
+    device: Option<&DeviceId>,
+    yes: bool,
+    output: Output,
+) -> anyhow::Result<()> {
+    if !yes {
+        let count = all(letters, tenant, device).await?.len();
+        return print::result(output, &json!({"would_remove": count}), |_| {
+            format!("would remove {count} dead letters for good; do it with --yes")
+        });
+    }
+    let (tenant, device) = (tenant.map(TenantId::as_str), device.map(DeviceId::as_str));
+    let count = letters.purge(tenant, device).await?;
+    print::result(output, &json!({"removed": count}), |_| {
+        format!("removed {count} dead letters")
+    })
 }

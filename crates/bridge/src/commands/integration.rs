@@ -1,25 +1,22 @@
-//! `integration set|show`: which hub a tenant's devices are kept in.
-
-use std::io::{IsTerminal as _, Read as _};
-use std::sync::Arc;
+//! `integration`: which hub a tenant's devices are kept in.
 
 use anyhow::{Context as _, bail};
-use iothub::{ConnectionString, KeyOwner, Kind, Secret};
-use jetstream::KvIntegrations;
+use jetstream::{KvDevices, KvIntegrations};
 use lifecycle::TenantId;
-use reconciler::ports::Saved;
+use reconciler::ports::{DeviceStore as _, Saved};
 use serde_json::{Value, json};
 
+use super::integration_set::{set, test, until_workers_know};
 use crate::adapters::HubFactory;
-use crate::cli::{self, IntegrationSet, Output};
+use crate::cli::{self, OfTenant, Output};
 use crate::config::Config;
-use crate::integration::{Integration, NewIntegration};
+use crate::integration::Integration;
 use crate::print;
 use crate::seal::SealingKey;
 use crate::session::Session;
 
-/// A device that no hub has: asking for it tests the credential and changes nothing.
-const PROBE: &str = "mender-iothub-credential-test";
+/// Records read at once.
+const PAGE: usize = 500;
 
 pub(crate) async fn run(
     config: &Config,
@@ -29,128 +26,9 @@ pub(crate) async fn run(
     match what {
         cli::Integration::Set(args) => set(config, args, output).await,
         cli::Integration::Show { tenant } => show(config, tenant, output).await,
+        cli::Integration::Test(of) => try_stored(config, &of.tenant, output).await,
+        cli::Integration::Remove { of, force } => remove(config, of, force, output).await,
     }
-}
-
-async fn set(config: &Config, args: IntegrationSet, output: Output) -> anyhow::Result<()> {
-    let key = Arc::new(SealingKey::from_config(&config.secrets)?);
-    let factory = HubFactory::from_config(&config.hub)?;
-    let text = connection_string(&args)?;
-    let parsed: ConnectionString = text.expose().parse().context("the connection string")?;
-    let KeyOwner::Policy(policy) = parsed.owner().clone() else {
-        bail!("the connection string is that of a device; use that of a shared access policy");
-    };
-    let hub = factory.connect(&text).with_context(|| {
-        format!(
-            "host {}; hosts beyond Azure's own go into `hub.allowed_hosts`",
-            parsed.host()
-        )
-    })?;
-    if policy == "iothubowner" {
-        eprintln!(
-            "warning: policy iothubowner may do everything; a policy with Registry Read, Registry \
-             Write and Service Connect is enough"
-        );
-    }
-    if !args.no_test {
-        test(&hub).await?;
-    }
-    let session = Session::for_command(config).await?;
-    let store = KvIntegrations::open(&session.context, &session.names).await?;
-    let stored = save(&store, &key, args, hub.host().as_str(), &policy, &text).await?;
-    print::result(output, &shown(&stored), |_| {
-        format!(
-            "integration of tenant {:?} set: hub {}, policy {}, generation {}",
-            stored.tenant.as_str(),
-            stored.hub,
-            stored.policy,
-            stored.generation
-        )
-    })
-}
-
-async fn save(
-    store: &KvIntegrations,
-    key: &SealingKey,
-    args: IntegrationSet,
-    hub: &str,
-    policy: &str,
-    text: &Secret,
-) -> anyhow::Result<Integration> {
-    let tenant = args.of.tenant;
-    let before = store.load(&tenant).await?;
-    let revision = before.as_ref().map(|(_, revision)| *revision);
-    let before = match &before {
-        Some((bytes, _)) => Some(Integration::from_bytes(&tenant, bytes)?),
-        None => None,
-    };
-    let new = NewIntegration {
-        tenant: &tenant,
-        hub: hub.to_owned(),
-        policy: policy.to_owned(),
-        tier: args.tier,
-        units: args.units,
-        connection_string: text,
-    };
-    let integration = Integration::seal(new, before.as_ref(), key)?;
-    match store
-        .save(&tenant, &integration.to_bytes(), revision)
-        .await?
-    {
-        Saved::Version(_) => Ok(integration),
-        Saved::Lost => bail!("somebody else changed the integration just now; look and try again"),
-    }
-}
-
-/// Tries what the worker will do: read the registry, and read a twin.
-///
-/// Registry Write cannot be tried without writing, so a delete of an identity that does not
-/// exist stands for it.
-async fn test(hub: &iothub::Hub) -> anyhow::Result<()> {
-    let id = PROBE.parse()?;
-    for (permission, result) in [
-        ("Registry Read", hub.device(&id).await.map(drop)),
-        (
-            "Registry Write",
-            hub.delete_device(&id, "AAAAAAAAAAE=").await,
-        ),
-        ("Service Connect", hub.twin(&id).await.map(drop)),
-    ] {
-        match result {
-            Ok(()) => {}
-            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::PreconditionFailed) => {}
-            Err(error) if error.kind() == Kind::Unauthorized => bail!(
-                "the hub refuses the credential for {permission}: the policy may lack that \
-                 permission, or the key is wrong ({error})"
-            ),
-            Err(error) => bail!(
-                "the hub could not be tested for {permission}: {error}; `--no-test` stores the \
-                 integration all the same"
-            ),
-        }
-    }
-    Ok(())
-}
-
-fn connection_string(args: &IntegrationSet) -> anyhow::Result<Secret> {
-    let text = if let Some(path) = &args.connection_string_file {
-        std::fs::read_to_string(path)
-            .with_context(|| format!("connection string file {}", path.display()))?
-    } else if let Some(name) = &args.connection_string_env {
-        std::env::var(name).map_err(|_| anyhow::anyhow!("variable {name} is not set"))?
-    } else {
-        if std::io::stdin().is_terminal() {
-            eprintln!("connection string, then Ctrl-D:");
-        }
-        let mut text = String::new();
-        let most = u64::try_from(iothub::MAX_CONNECTION_STRING).unwrap_or(u64::MAX) + 2;
-        std::io::stdin()
-            .take(most)
-            .read_to_string(&mut text)
-            .context("standard input")?;
-        text
-    };
-    Ok(Secret::from(text.trim().to_owned()))
 }
 
 async fn show(config: &Config, tenant: Option<TenantId>, output: Output) -> anyhow::Result<()> {
@@ -184,7 +62,7 @@ async fn show(config: &Config, tenant: Option<TenantId>, output: Output) -> anyh
     })
 }
 
-fn shown(integration: &Integration) -> Value {
+pub(super) fn shown(integration: &Integration) -> Value {
     json!({
         "tenant": integration.tenant,
         "id": integration.id,
@@ -195,4 +73,75 @@ fn shown(integration: &Integration) -> Value {
         "generation": integration.generation,
         "sealed_with_key": integration.key_id(),
     })
+}
+
+/// Tries what is stored, as the worker would use it.
+async fn try_stored(config: &Config, tenant: &TenantId, output: Output) -> anyhow::Result<()> {
+    let key = SealingKey::from_config(&config.secrets)?;
+    let factory = HubFactory::from_config(&config.hub)?;
+    let session = Session::for_command(config).await?;
+    let store = KvIntegrations::open(&session.context, &session.names).await?;
+    let (bytes, _) = store.load(tenant).await?.with_context(|| none(tenant))?;
+    let integration = Integration::from_bytes(tenant, &bytes)?;
+    test(&factory.connect(&integration.open(&key)?)?).await?;
+    print::result(
+        output,
+        &json!({"tenant": tenant, "hub": integration.hub, "ok": true}),
+        |_| format!("hub {} grants everything that is needed", integration.hub),
+    )
+}
+
+async fn remove(config: &Config, of: OfTenant, force: bool, output: Output) -> anyhow::Result<()> {
+    let tenant = of.tenant;
+    let session = Session::for_command(config).await?;
+    let store = KvIntegrations::open(&session.context, &session.names).await?;
+    let (bytes, version) = store.load(&tenant).await?.with_context(|| none(&tenant))?;
+    let hub = Integration::from_bytes(&tenant, &bytes)?.hub;
+    let devices = KvDevices::open(&session.context, &session.names).await?;
+    let left = identities_left(&devices, &tenant, &hub).await?;
+    if left > 0 && !force {
+        bail!(
+            "{left} identities that the worker made are in hub {hub}; decommission the devices in \
+             Mender first, or leave the identities behind as they are with --force"
+        );
+    }
+    if store.remove(&tenant, version).await? == Saved::Lost {
+        bail!("somebody else changed the integration just now; look and try again");
+    }
+    until_workers_know().await;
+    print::result(
+        output,
+        &json!({"tenant": tenant, "hub": hub, "left_behind": left}),
+        |_| {
+            format!(
+                "integration of tenant {:?} removed; {left} identities stay in hub {hub} as they are",
+                tenant.as_str()
+            )
+        },
+    )
+}
+
+/// Identities of ours in `hub`, as far as the records know.
+async fn identities_left(
+    devices: &KvDevices,
+    tenant: &TenantId,
+    hub: &str,
+) -> anyhow::Result<usize> {
+    let mut left = 0;
+    let mut after: Option<String> = None;
+    loop {
+        let page = devices.list(Some(tenant), after.as_deref(), PAGE).await?;
+        let ours = page.records.iter().filter(|(_, stored)| {
+            stored.record.integration.hub == hub && stored.record.may_have_identity()
+        });
+        left += ours.count();
+        after = page.next;
+        if after.is_none() {
+            return Ok(left);
+        }
+    }
+}
+
+fn none(tenant: &TenantId) -> String {
+    format!("tenant {:?} has no integration", tenant.as_str())
 }

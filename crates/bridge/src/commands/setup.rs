@@ -1,7 +1,9 @@
-//! `setup`: makes what the worker needs in NATS.
+//! `setup`: makes what the worker needs in NATS, and in MongoDB where records are kept there.
 
 use jetstream::{Action, Change};
+use mongo::Mongo;
 
+use crate::adapters::{RecordStore, StoreError};
 use crate::cli::{Output, Setup};
 use crate::config::Config;
 use crate::print;
@@ -14,7 +16,9 @@ pub(crate) async fn run(config: &Config, args: Setup, output: Output) -> anyhow:
         dry_run: args.dry_run,
         without_source: !config.source.enabled,
     };
-    let changes = jetstream::setup(&session.context, &session.names, how).await?;
+    let records = RecordStore::from_config(config)?;
+    let mut changes = jetstream::setup(&session.context, &session.names, how).await?;
+    changes.extend(indexes(&records, args.dry_run).await?);
     print::result(output, &changes, |changes| {
         let rows = changes.iter().map(|change| {
             [
@@ -25,6 +29,26 @@ pub(crate) async fn run(config: &Config, args: Setup, output: Output) -> anyhow:
         });
         print::table(["KIND", "NAME", "ACTION"], rows)
     })
+}
+
+/// The indexes that the records need.
+async fn indexes(records: &RecordStore, dry_run: bool) -> Result<Vec<Change>, StoreError> {
+    let RecordStore::MongoDb(options) = records else {
+        return Ok(Vec::new());
+    };
+    let mongo = Mongo::connect(options).await?;
+    let made = mongo.setup(dry_run).await;
+    mongo.close().await;
+    let changes = made?.into_iter().map(|change| Change {
+        kind: "index",
+        name: change.name,
+        action: if change.created {
+            Action::Created
+        } else {
+            Action::Unchanged
+        },
+    });
+    Ok(changes.collect())
 }
 
 fn action(change: &Change, dry_run: bool) -> String {

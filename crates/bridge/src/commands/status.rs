@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use jetstream::{DeadLetters, Error, KvDevices, KvIntegrations, Outcomes, Status};
+use jetstream::{DeadLetters, Error, KvIntegrations, Outcomes, Status};
 use reconciler::ports::DeviceStore as _;
 use serde::Serialize;
 
+use crate::adapters::RecordStore;
 use crate::cli::Output;
 use crate::config::Config;
 use crate::print;
@@ -36,10 +37,7 @@ pub(crate) async fn run(config: &Config, output: Output) -> anyhow::Result<()> {
             Ok(store) => store.list().await?.len(),
             Err(error) => missing(error)?,
         },
-        devices: match KvDevices::open(context, names).await {
-            Ok(store) => store.count(None).await?,
-            Err(error) => missing(error)?,
-        },
+        devices: records(config, &session).await?,
         outcomes: match Outcomes::open(context, names).await {
             Ok(outcomes) => outcomes
                 .count(None)
@@ -56,6 +54,19 @@ pub(crate) async fn run(config: &Config, output: Output) -> anyhow::Result<()> {
         streams,
     };
     print::result(output, &shown, in_words)
+}
+
+/// How many device records there are; none before `setup`.
+async fn records(config: &Config, session: &Session) -> anyhow::Result<u64> {
+    match RecordStore::from_config(config)?.open(session).await {
+        Ok(store) => {
+            let count = store.count(None).await;
+            store.close().await;
+            Ok(count?)
+        }
+        Err(error) if error.is_missing() => Ok(0),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn name_outcome((outcome, count): (lifecycle::Outcome, u64)) -> (String, u64) {

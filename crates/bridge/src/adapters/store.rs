@@ -1,0 +1,153 @@
+//! The store of device records that the configuration chooses.
+
+use jetstream::KvDevices;
+use lifecycle::{DeviceRef, Record, TenantId, Timestamp};
+use mongo::{Mongo, MongoDevices};
+use reconciler::ports::{DeviceStore, Page, PortResult, Saved, Stored};
+
+use crate::config::{Config, ConfigError, Store, StoreKind, secret};
+use crate::session::Session;
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error(transparent)]
+    JetStream(#[from] jetstream::Error),
+    #[error("MongoDB: {0}")]
+    MongoDb(#[from] mongo::Error),
+}
+
+impl StoreError {
+    /// Whether `setup` has not been run yet.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(
+            self,
+            Self::JetStream(jetstream::Error::Missing { .. })
+                | Self::MongoDb(mongo::Error::Missing { .. })
+        )
+    }
+}
+
+/// A store as configured, not opened yet.
+#[derive(Debug, Clone)]
+pub(crate) enum RecordStore {
+    JetStream,
+    MongoDb(mongo::Options),
+}
+
+impl RecordStore {
+    /// The store that `store.kind` names.
+    pub(crate) fn from_config(config: &Config) -> Result<Self, ConfigError> {
+        Self::of_kind(config.store.kind, &config.store)
+    }
+
+    /// The store of this kind, whether it is the one in use or not.
+    pub(crate) fn of_kind(kind: StoreKind, store: &Store) -> Result<Self, ConfigError> {
+        if kind == StoreKind::JetStream {
+            return Ok(Self::JetStream);
+        }
+        let uri = secret("store.uri", store.uri.as_ref(), store.uri_file.as_ref())?;
+        let uri = uri.ok_or_else(|| {
+            ConfigError("MongoDB needs `store.uri` or `store.uri_file`".to_owned())
+        })?;
+        let options = mongo::Options::new(uri.expose(), store.database.as_str());
+        let options = options.map_err(|error| ConfigError(format!("`store`: {error}")))?;
+        Ok(Self::MongoDb(options))
+    }
+
+    /// Opens it.
+    pub(crate) async fn open(&self, session: &Session) -> Result<StorePort, StoreError> {
+        match self {
+            Self::JetStream => {
+                let devices = KvDevices::open(&session.context, &session.names).await?;
+                Ok(StorePort::JetStream(devices))
+            }
+            Self::MongoDb(options) => {
+                let client = Mongo::connect(options).await?;
+                match MongoDevices::open(&client).await {
+                    Ok(devices) => Ok(StorePort::MongoDb(devices, client)),
+                    Err(error) => {
+                        client.close().await;
+                        Err(error.into())
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The store of device records.
+pub(crate) enum StorePort {
+    JetStream(KvDevices),
+    MongoDb(MongoDevices, Mongo),
+}
+
+impl StorePort {
+    /// Its server, where that is not NATS.
+    pub(crate) fn server(&self) -> Option<Mongo> {
+        match self {
+            Self::JetStream(_) => None,
+            Self::MongoDb(_, client) => Some(client.clone()),
+        }
+    }
+
+    /// Ends its connections.
+    pub(crate) async fn close(self) {
+        if let Some(client) = self.server() {
+            client.close().await;
+        }
+    }
+}
+
+/// Hands a call on to whichever store it is.
+macro_rules! delegate {
+    ($self:ident.$call:ident($($argument:expr),*)) => {
+        match $self {
+            StorePort::JetStream(devices) => devices.$call($($argument),*).await,
+            StorePort::MongoDb(devices, _) => devices.$call($($argument),*).await,
+        }
+    };
+}
+
+impl DeviceStore for StorePort {
+    async fn load(&self, device: &DeviceRef) -> PortResult<Option<Stored>> {
+        delegate!(self.load(device))
+    }
+
+    async fn create(&self, device: &DeviceRef, record: &Record) -> PortResult<Saved> {
+        delegate!(self.create(device, record))
+    }
+
+    async fn compare_and_set(
+        &self,
+        device: &DeviceRef,
+        record: &Record,
+        version: u64,
+    ) -> PortResult<Saved> {
+        delegate!(self.compare_and_set(device, record, version))
+    }
+
+    async fn delete(&self, device: &DeviceRef, version: u64) -> PortResult<Saved> {
+        delegate!(self.delete(device, version))
+    }
+
+    async fn list(
+        &self,
+        tenant: Option<&TenantId>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> PortResult<Page> {
+        delegate!(self.list(tenant, after, limit))
+    }
+
+    async fn count(&self, tenant: Option<&TenantId>) -> PortResult<u64> {
+        delegate!(self.count(tenant))
+    }
+
+    fn own_clock(&self) -> Option<Timestamp> {
+        match self {
+            Self::JetStream(devices) => devices.own_clock(),
+            Self::MongoDb(devices, _) => devices.own_clock(),
+        }
+    }
+}
