@@ -236,3 +236,51 @@ struct Reply {
     headers: http::HeaderMap,
     body: Zeroizing<Vec<u8>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(authority: Option<&str>, file: &str) -> Option<Result<EntraSource, InvalidAuthority>> {
+        EntraSource::workload_identity(|name| match name {
+            "AZURE_CLIENT_ID" => Some("client".into()),
+            "AZURE_TENANT_ID" => Some("tenant".into()),
+            "AZURE_FEDERATED_TOKEN_FILE" => Some(file.into()),
+            _ => authority.map(str::to_owned),
+        })
+    }
+
+    #[test]
+    fn a_workload_identity_is_found_by_its_variables() {
+        let source = from(Some("https://login.microsoftonline.us/"), "/token").unwrap();
+        let EntraSource::WorkloadIdentity { app, token_file } = source.unwrap() else {
+            panic!("another way");
+        };
+        assert_eq!(token_file, PathBuf::from("/token"));
+        assert_eq!(
+            app.token_url(),
+            "https://login.microsoftonline.us/tenant/oauth2/v2.0/token"
+        );
+    }
+
+    #[test]
+    fn without_its_variables_there_is_none_and_a_strange_authority_is_refused() {
+        assert!(from(None, "").is_none());
+        assert!(from(None, "/token").unwrap().is_ok());
+        let strange = from(Some("https://login.example.org"), "/token").unwrap();
+        assert_eq!(strange.unwrap_err(), InvalidAuthority::Unknown);
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let app = EntraApp::new(Authority::default(), "tenant", "client").unwrap();
+        let secret = "sesame".into();
+        let source = EntraSource::ClientSecret { app, secret };
+        let entra = Entra::new(source, Options::default()).unwrap();
+        let shown = format!("{entra:?}");
+        assert!(
+            shown.contains("tenant") && !shown.contains("sesame"),
+            "{shown}"
+        );
+    }
+}

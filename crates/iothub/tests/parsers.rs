@@ -84,6 +84,11 @@ fn read_all(bytes: &[u8]) {
         );
         let _ = BulkItem::update_module(&module);
     }
+    read_rest(bytes);
+}
+
+/// The same for everything without keys.
+fn read_rest(bytes: &[u8]) {
     if let Ok(twin) = Twin::from_json(bytes) {
         let _ = twin.without_metadata().desired();
     }
