@@ -59,16 +59,6 @@ pub struct Record {
     /// a newer one that was heard of but not accepted yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Timestamp>,
-    /// Wake-ups that found nothing to do. Counting them makes their end a compare-and-set, which
-    /// a copy of the store that has fallen behind cannot win.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub idle_looks: u64,
-}
-
-/// Whether a count is not worth storing.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 /// What the hub holds under the device's id, as far as is known.
@@ -331,7 +321,6 @@ impl Record {
             retry: Retry::default(),
             reopened: false,
             closed: None,
-            idle_looks: 0,
         }
     }
 

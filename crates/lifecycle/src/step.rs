@@ -90,7 +90,7 @@ fn on_woken(device: &mut Device, ctx: &Context<'_>) -> Effect {
     };
     if let (Effect::Ack, Some(record)) = (&effect, &mut device.record) {
         // What was loaded may be older than the work that hangs on this wake-up.
-        record.idle_looks = record.idle_looks.wrapping_add(1);
+        record.retry.idle_looks = record.retry.idle_looks.wrapping_add(1);
     }
     effect
 }

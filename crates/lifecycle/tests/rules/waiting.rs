@@ -50,6 +50,18 @@ fn a_wake_up_of_a_settled_device_does_nothing() {
 }
 
 #[test]
+fn a_wake_up_that_finds_nothing_to_do_is_ended_by_a_compare_and_set() {
+    // The store may show a copy from before the work that hangs on this very wake-up. Without a
+    // change nobody would notice, and the wake-up would be lost.
+    let mut scene = Scene::after([accepted(1)]);
+    let behind = scene.record().clone();
+    assert_eq!(scene.play(Input::Woken), Effect::Ack);
+    assert_ne!(*scene.record(), behind);
+    assert!(scene.record().is_settled());
+    assert_eq!(scene.record().hub, behind.hub);
+}
+
+#[test]
 fn a_wake_up_of_a_device_never_heard_of_does_nothing() {
     assert_eq!(Scene::new().play(Input::Woken), Effect::Ack);
 }
