@@ -122,3 +122,27 @@ async fn two_workers_on_one_event_make_one_identity_and_deliver_once() {
     let world = servers.world();
     assert!(world.reported.iter().all(|done| done.event.id == event.id));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_change_planned_with_an_integration_that_was_replaced_meanwhile_is_not_sent() {
+    let servers = Servers::new();
+    let worker = servers.worker();
+    let slow_save = Trouble {
+        takes: Duration::from_secs(4),
+        ..Trouble::default()
+    };
+    servers.next("save", slow_save);
+    let (replaced, event) = (servers.clone(), accepted(1));
+    let (ended, ()) = tokio::join!(servers.handle(&worker, &event), async move {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        replaced.world().generation += 1;
+    });
+    assert_eq!(ended, Ended::Acknowledged);
+    let journal = servers.journal();
+    assert_eq!(
+        journal[..4],
+        ["load", "save", "load", "save"],
+        "{journal:?}"
+    );
+    assert_eq!(servers.calls("hub create"), 1);
+}
