@@ -12,6 +12,7 @@ mod handler;
 mod pacer;
 mod perform;
 pub mod ports;
+pub mod sweep;
 
 pub use clock::ServerClock;
 pub use dispatch::Dispatcher;
