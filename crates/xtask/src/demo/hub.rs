@@ -30,6 +30,9 @@ pub(super) async fn let_requests_fail(emulator: &Emulator) -> Result<()> {
     let every = FAULTY * 3;
     let (first, second, third) = (0, FAULTY, FAULTY * 2);
     let rules = json!([
+        // The first two turns come before the rules below begin to count.
+        {"name": "server error", "every": FAULTY, "times": 1, "effect": "before", "status": 503},
+        {"name": "lost answer", "every": 2 * FAULTY, "times": 1, "effect": "after", "reply": "drop"},
         {"name": "server error", "every": every, "skip": first, "effect": "before", "status": 503},
         {"name": "lost answer", "every": every, "skip": second, "effect": "after", "reply": "drop"},
         {"name": "too many requests", "every": every, "skip": third, "times": 5, "effect": "before",
