@@ -47,6 +47,7 @@ pub(crate) fn assets(names: &Names) -> Vec<Asset> {
         stream(names.advisory_stream(), advisories(names)),
         bucket(names.device_bucket()),
         bucket(names.integration_bucket()),
+        bucket(names.sweep_bucket()),
     ]
 }
 

@@ -32,6 +32,7 @@ mod replay;
 mod setup;
 mod status;
 mod streams;
+mod sweeps;
 
 pub use ack::NatsAck;
 pub use connect::{Auth, ConnectOptions, check_server, connect, context};
@@ -46,3 +47,4 @@ pub use outcomes::Outcomes;
 pub use setup::{Action, Change, Setup, ensure_ingest_consumer, setup};
 pub use status::{ConsumerStatus, Status, StreamStatus, status};
 pub use streams::NatsStreams;
+pub use sweeps::{KvSweeps, Lease, TURN, Turn};

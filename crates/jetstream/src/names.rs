@@ -130,6 +130,12 @@ impl Names {
         format!("{}_integrations", self.prefix)
     }
 
+    /// The bucket of what the sweep keeps.
+    #[must_use]
+    pub fn sweep_bucket(&self) -> String {
+        format!("{}_sweep", self.prefix)
+    }
+
     /// All events.
     #[must_use]
     pub fn event_filter(&self) -> String {

@@ -12,6 +12,7 @@ use futures::future::try_join_all;
 use lifecycle::{DeviceRef, Done, Event, Outcome, Timestamp};
 use messages::{OutcomeMessage, header};
 use reconciler::ports::{DeadLetter, Payload, PortResult, Streams};
+use reconciler::sweep::Notices;
 
 use crate::{
     Names, Result,
@@ -105,6 +106,17 @@ impl Streams for NatsStreams {
     async fn report(&self, ended: &[Done]) -> PortResult<()> {
         let messages: Vec<OutcomeMessage> = ended.iter().map(OutcomeMessage::from).collect();
         try_join_all(messages.iter().map(|message| self.report_one(message))).await?;
+        Ok(())
+    }
+}
+
+impl Notices for NatsStreams {
+    async fn publish(&self, event: &Event) -> PortResult<()> {
+        let payload = Streams::payload(self, event);
+        let mut headers = HeaderMap::new();
+        copy_headers(&mut headers, &payload);
+        append(&mut headers, MESSAGE_ID, &header::safe(&event.id.0));
+        publish(&self.context, payload.subject, headers, payload.body.into()).await?;
         Ok(())
     }
 }

@@ -12,3 +12,4 @@ mod intake;
 mod integrations;
 mod setup;
 mod streams;
+mod sweeps;
