@@ -31,6 +31,47 @@ pub(crate) struct Choices {
     /// Refuse the modes createOrUpdate and createOrUpdateIfMatchETag outside import files
     #[arg(long)]
     pub(crate) bulk_without_create_or_update: bool,
+
+    /// Functions a query may call
+    #[arg(long, value_enum, default_value_t = QueryFunctions::All)]
+    pub(crate) query_functions: QueryFunctions,
+
+    /// How queries find users' own keys in tags and properties
+    #[arg(long, value_enum, default_value_t = QueryKeys::Exact)]
+    pub(crate) query_keys: QueryKeys,
+
+    /// Rows in a page if the caller does not say
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = page_size)]
+    pub(crate) query_page_default: usize,
+
+    /// Most rows in a page, whatever the caller says
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = page_size)]
+    pub(crate) query_page_max: usize,
+}
+
+fn page_size(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(size @ 1..=10_000) => Ok(size),
+        _ => Err("a page has 1 to 10000 rows".to_owned()),
+    }
+}
+
+/// The functions of the query language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum QueryFunctions {
+    /// Those documented for message routing too, `STARTS_WITH` for one.
+    All,
+    /// Only `IS_DEFINED` and `ARRAY_CONTAINS`.
+    Documented,
+}
+
+/// How keys are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum QueryKeys {
+    /// As they are spelled.
+    Exact,
+    /// In any case, if there is none of the exact spelling.
+    AnyCase,
 }
 
 /// The form of `errorCode` in the result of a bulk call.

@@ -17,6 +17,8 @@ use serde::{Serialize, Serializer};
 const UNIX_EPOCH_TICKS: u64 = 621_355_968_000_000_000;
 /// Ticks in one microsecond.
 const TICKS_PER_MICRO: u64 = 10;
+/// Nanoseconds in one tick.
+const NANOS_PER_TICK: i128 = 100;
 /// Ticks in one second.
 const TICKS_PER_SECOND: u64 = 10_000_000;
 
@@ -31,6 +33,28 @@ impl Ticks {
     /// The moment `micros` microseconds after the Unix epoch.
     pub(crate) const fn from_unix_micros(micros: u64) -> Self {
         Self(UNIX_EPOCH_TICKS + micros * TICKS_PER_MICRO)
+    }
+
+    /// Reads a date string: with or without fraction, `Z` or offset. Without a zone it is UTC.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        // Most texts that are compared are no dates; this tells them cheaply.
+        if bytes.len() < 19 || bytes[4] != b'-' || bytes[10] != b'T' {
+            return None;
+        }
+        let moment = match text.parse::<jiff::Timestamp>() {
+            Ok(moment) => moment,
+            Err(_) => Offset::UTC.to_timestamp(text.parse().ok()?).ok()?,
+        };
+        let epoch = i128::from(UNIX_EPOCH_TICKS);
+        u64::try_from(moment.as_nanosecond().div_euclid(NANOS_PER_TICK) + epoch)
+            .ok()
+            .map(Self)
+    }
+
+    /// The moment so long ago, or the first of all.
+    pub(crate) fn before(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(ticks_in(time)))
     }
 
     /// Microseconds since the Unix epoch; zero for anything before it.
@@ -83,6 +107,10 @@ impl Serialize for Ticks {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+fn ticks_in(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos() / 100).unwrap_or(u64::MAX)
 }
 
 /// The wall clock, bent so that it never stands still or runs backwards.
@@ -156,6 +184,26 @@ mod tests {
         assert_eq!(moment.unix_micros(), 1_767_225_600_000_007);
         assert_eq!(moment.unix_seconds(), 1_767_225_600);
         assert_eq!(Ticks::NEVER.unix_seconds(), 0);
+    }
+
+    #[test]
+    fn printed_dates_are_read_back() {
+        for ticks in [0, 637_612_875_240_648_717, 637_612_875_240_000_000] {
+            let ticks = Ticks(ticks);
+            assert_eq!(Ticks::parse(&ticks.to_string()), Some(ticks));
+            assert_eq!(Ticks::parse(&ticks.without_zone()), Some(ticks));
+        }
+        let utc = Ticks::parse("2026-01-01T00:00:00Z");
+        assert_eq!(Ticks::parse("2026-01-01T01:00:00+01:00"), utc);
+        for text in [
+            "",
+            "2026-01-01",
+            "enabled",
+            "2026-13-01T00:00:00Z",
+            "ä-ä-2026-01-01T00",
+        ] {
+            assert_eq!(Ticks::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -115,6 +115,11 @@ impl ServiceError {
         Self::new(StatusCode::BAD_REQUEST, "ArgumentInvalid", text)
     }
 
+    /// 400: not a query, or not a page of one. The service says no more about it.
+    pub(crate) fn bad_query() -> Self {
+        Self::invalid("BadRequest").by_twins()
+    }
+
     /// 400: the hierarchy rules of edge devices are broken.
     pub(crate) fn invalid_scope(text: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "InvalidDeviceScope", text)

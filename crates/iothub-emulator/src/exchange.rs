@@ -22,7 +22,7 @@ use crate::hub::Hub;
 use crate::journal::Entry;
 use crate::operation::Operation;
 use crate::registry::Gate;
-use crate::reply::{Outcome, render};
+use crate::reply::{CONTINUATION, Outcome, render};
 use crate::router::{self, Route, api_version};
 use crate::service::{self, Call};
 use crate::throttle::Verdict;
@@ -116,14 +116,22 @@ async fn take_effect(
         api_version: &admitted.api_version,
         precondition,
         gate: admitted.gate,
+        continuation: header_text(&arrived.head, CONTINUATION),
+        max_items: header_text(&arrived.head, "x-ms-max-item-count"),
         body: admitted.body,
     };
-    let performed = service::perform(hub, call);
+    let performed = service::perform(hub, call).await;
     if let Some((trace, now)) = performed.effect {
         hub.journal
             .amend(seq, |entry| entry.take_effect(trace, now));
     }
     Outcome::from(performed.answer)
+}
+
+/// The text of a header, unless it is missing or empty.
+fn header_text<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
+    let text = head.headers.get(name)?.to_str().ok()?;
+    (!text.is_empty()).then_some(text)
 }
 
 struct Admitted<'a> {

@@ -48,10 +48,11 @@ impl Hub {
         throttle: Throttle,
         journal: Journal,
         latency: Duration,
+        registry: Registry,
         choices: Choices,
     ) -> Self {
         Self {
-            registry: Mutex::default(),
+            registry: Mutex::new(registry),
             policies: RwLock::new(policies),
             audience,
             throttle: Mutex::new(throttle),
@@ -70,6 +71,7 @@ impl Hub {
         let mut registry = locked(&self.registry);
         // The time is taken with the lock held: later effects have later times.
         let now = self.clock.tick();
+        registry.begin(now);
         work(&mut registry, now)
     }
 

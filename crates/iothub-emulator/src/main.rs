@@ -28,6 +28,7 @@ mod journal;
 mod module;
 mod operation;
 mod options;
+mod query;
 mod registry;
 mod reply;
 mod router;
@@ -48,13 +49,13 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
-use tracing::warn;
 use tracing_subscriber::EnvFilter;
 
 use crate::auth::{Audience, Policies};
 use crate::hub::Hub;
 use crate::journal::Journal;
 use crate::options::Options;
+use crate::registry::Registry;
 use crate::throttle::Throttle;
 
 /// The line that says where everything is.
@@ -85,9 +86,6 @@ fn main() -> Result<()> {
 }
 
 async fn run(mut options: Options) -> Result<()> {
-    if options.query_lag_ms > 0 {
-        warn!("no query is served yet, so --query-lag-ms has nothing to delay");
-    }
     let mut terminated = signal(SignalKind::terminate()).context("failed to watch SIGTERM")?;
     let tls = tls::identity(&options.tls_dir, options.hub.name())?;
     let listener = bind(options.listen).await?;
@@ -111,6 +109,7 @@ async fn run(mut options: Options) -> Result<()> {
         Throttle::new(options.tier, options.units),
         Journal::new(options.journal_limit),
         Duration::from_millis(options.latency_ms),
+        Registry::with_lag(Duration::from_millis(options.query_lag_ms)),
         options.choices,
     ));
 

@@ -45,6 +45,8 @@ pub(crate) enum Operation {
     ModuleTwinPatch,
     /// PUT of a module twin.
     ModuleTwinReplace,
+    /// POST of a query.
+    Query,
     /// DELETE of the messages that wait for a device.
     Purge,
     /// GET of the counts of identities.
@@ -101,6 +103,7 @@ impl Operation {
             | Self::TwinReplace
             | Self::ModuleTwinPatch
             | Self::ModuleTwinReplace => rule(ServiceConnect, Meter::TwinWrites),
+            Self::Query => rule(ServiceConnect, Meter::Queries),
             Self::Purge => Rule {
                 permission: Some(ServiceConnect),
                 meter: None,

@@ -64,7 +64,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) latency_ms: u64,
 
-    /// How far queries lag behind writes, in milliseconds (no query is served yet)
+    /// How far queries lag behind writes, in milliseconds; for so long deleted devices linger in them
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) query_lag_ms: u64,
 

@@ -6,35 +6,28 @@
 //! what a request really did; the journal copies it.
 
 mod bulk;
+mod device;
 mod effect;
+mod history;
 mod modules;
 
 use std::collections::BTreeMap;
 
 pub(crate) use bulk::Applied;
+pub(crate) use device::Device;
+use device::{check_twin_version, check_version, new_device};
+use effect::Facet;
 pub(crate) use effect::{Effect, Trace};
-use effect::{Facet, Glimpse};
+use history::History;
 pub(crate) use modules::Gate;
 
 use crate::authentication::FreshKeys;
 use crate::dates::Ticks;
 use crate::errors::ServiceError;
-use crate::etag::{IdentityEtag, Precondition};
+use crate::etag::Precondition;
 use crate::hand_edit::HandEdit;
-use crate::identity::{Identity, IdentityEdit, Status};
-use crate::module::{Module, SYSTEM_MODULES};
+use crate::identity::{IdentityEdit, Status};
 use crate::twin::{Twin, TwinDraft};
-
-/// An identity with its twin and its modules.
-#[derive(Debug, Clone)]
-pub(crate) struct Device {
-    pub(crate) identity: Identity,
-    pub(crate) twin: Twin,
-    /// By module id.
-    pub(crate) modules: BTreeMap<String, Module>,
-    /// Cloud-to-device messages that wait for it; only set by hand, as sending them is AMQP.
-    pub(crate) queued_messages: u32,
-}
 
 /// Everything from outside that a write may need.
 #[derive(Debug, Clone)]
@@ -51,9 +44,17 @@ pub(crate) struct Fresh {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     devices: BTreeMap<String, Device>,
+    history: History,
+    /// When the work going on began.
+    now: Ticks,
 }
 
 impl Registry {
+    /// Says what time it is; to be called before a request is let at the state.
+    pub(crate) fn begin(&mut self, now: Ticks) {
+        self.now = now;
+    }
+
     /// One device.
     pub(crate) fn get(&self, id: &str) -> Option<&Device> {
         self.devices.get(id)
@@ -80,7 +81,13 @@ impl Registry {
 
     /// Throws away the cloud-to-device messages of a device; says how many there were.
     pub(crate) fn purge(&mut self, id: &str) -> Result<u32, ServiceError> {
-        present(&mut self.devices, id).map(|device| std::mem::take(&mut device.queued_messages))
+        let past = self.history.glimpse(self.devices.get(id));
+        let device = present(&mut self.devices, id)?;
+        let purged = std::mem::take(&mut device.queued_messages);
+        if purged > 0 {
+            self.changed(id, past);
+        }
+        Ok(purged)
     }
 
     /// GET of an identity.
@@ -186,53 +193,24 @@ impl Registry {
         action: impl FnOnce(&mut BTreeMap<String, Device>) -> Result<bool, ServiceError>,
     ) -> Effect<'_> {
         let before = self.devices.get(id).map(|it| it.glimpse(facet));
+        let past = self.history.glimpse(self.devices.get(id));
         let outcome = action(&mut self.devices);
-        let after = self.devices.get(id);
         let effective = *outcome.as_ref().unwrap_or(&false);
+        if effective {
+            self.changed(id, past);
+        }
+        let after = self.devices.get(id);
         let trace = Trace::between(effective, before, after.map(|it| it.glimpse(facet)));
         Effect {
             result: outcome.map(|_| after),
             trace,
         }
     }
-}
 
-impl Device {
-    fn glimpse(&self, facet: Facet) -> Glimpse {
-        Glimpse {
-            etag: match facet {
-                Facet::Identity => self.identity.etag.text(),
-                Facet::Twin => self.twin.etag.text(),
-            },
-            generation: self.identity.generation,
-            status: Some(self.identity.status),
-        }
+    /// Notes that a device is no longer what it was.
+    fn changed(&mut self, id: &str, past: Option<Box<Device>>) {
+        self.history.push(id, past, self.now);
     }
-
-    /// Gives an edge device the modules of its runtime, and takes them from any other.
-    fn settle_system_modules(&mut self, now: Ticks) {
-        for id in SYSTEM_MODULES {
-            if !self.identity.capabilities.iot_edge {
-                self.modules.remove(id);
-            } else if !self.modules.contains_key(id) {
-                let module = Module::of_edge_runtime(id, now, self.identity.etag);
-                self.modules.insert(id.to_owned(), module);
-            }
-        }
-    }
-}
-
-fn new_device(id: &str, edit: IdentityEdit, fresh: Fresh) -> Result<Device, ServiceError> {
-    let etag = IdentityEtag::first(fresh.etag_seed);
-    let identity = Identity::create(id, edit, fresh.now, etag, fresh.keys)?;
-    let mut device = Device {
-        identity,
-        twin: Twin::new(fresh.now),
-        modules: BTreeMap::new(),
-        queued_messages: 0,
-    };
-    device.settle_system_modules(fresh.now);
-    Ok(device)
 }
 
 fn create(
@@ -278,35 +256,6 @@ fn present_twin<'a>(
 ) -> Result<&'a mut Twin, ServiceError> {
     let device = present(devices, id).map_err(ServiceError::by_twins)?;
     check_twin_version(id, &mut device.twin, precondition)
-}
-
-fn check_twin_version<'a>(
-    id: &str,
-    twin: &'a mut Twin,
-    precondition: &Precondition,
-) -> Result<&'a mut Twin, ServiceError> {
-    if precondition.allows(&twin.etag.text()) {
-        return Ok(twin);
-    }
-    let text = format!("ETag mismatch for device ID '{id}'");
-    Err(ServiceError::precondition_failed(text).by_twins())
-}
-
-fn check_version(current: IdentityEtag, precondition: &Precondition) -> Result<(), ServiceError> {
-    if precondition.allows(&current.text()) {
-        return Ok(());
-    }
-    let sent = match precondition {
-        Precondition::Exactly(etag) => IdentityEtag::decode(etag),
-        Precondition::Absent | Precondition::Any => None,
-    };
-    Err(ServiceError::precondition_failed(match sent {
-        Some(new) => format!(
-            "Precondition failed: Device version did not match, existingVersion:{} newVersion:{new}",
-            current.number()
-        ),
-        None => "PreconditionFailed, ETag may be invalid.".to_owned(),
-    }))
 }
 
 #[cfg(test)]

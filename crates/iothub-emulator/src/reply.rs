@@ -16,6 +16,9 @@ const ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 const ERROR_CODE: HeaderName = HeaderName::from_static("iothub-errorcode");
+const ITEM_TYPE: HeaderName = HeaderName::from_static("x-ms-item-type");
+/// Carries a continuation token, both ways.
+pub(crate) const CONTINUATION: &str = "x-ms-continuation";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
 
 /// What a request ended in.
@@ -77,6 +80,17 @@ pub(crate) fn render(outcome: &Outcome, version: Version, now: Ticks) -> Respons
                 header::ETAG,
                 quoted.as_deref().unwrap_or_default(),
             );
+            put(
+                &mut headers,
+                ITEM_TYPE,
+                answer.item_type.unwrap_or_default(),
+            );
+            let continuation = answer.continuation.as_deref().unwrap_or_default();
+            put(
+                &mut headers,
+                HeaderName::from_static(CONTINUATION),
+                continuation,
+            );
         }
         Err(error) => put(&mut headers, ERROR_CODE, &error.name),
     }
@@ -124,8 +138,8 @@ mod tests {
     fn answered(status: StatusCode, body: &str, etag: Option<&str>) -> Response<Full<Bytes>> {
         let answer = Answer {
             status,
-            body: body.to_owned(),
             etag: etag.map(str::to_owned),
+            ..Answer::ok(body.to_owned())
         };
         render(&Outcome::from(Ok(answer)), Version::HTTP_11, NOW)
     }

@@ -5,6 +5,7 @@
 
 mod bulk;
 mod modules;
+pub(crate) mod query;
 mod statistics;
 
 use http::StatusCode;
@@ -28,6 +29,10 @@ pub(crate) struct Answer {
     pub(crate) body: String,
     /// The `ETag` header, which only identities have.
     pub(crate) etag: Option<String>,
+    /// What the rows of a query are.
+    pub(crate) item_type: Option<&'static str>,
+    /// What to send for the next page.
+    pub(crate) continuation: Option<String>,
 }
 
 impl Answer {
@@ -37,6 +42,16 @@ impl Answer {
             status: StatusCode::OK,
             body,
             etag: None,
+            item_type: None,
+            continuation: None,
+        }
+    }
+
+    /// 204.
+    pub(crate) fn empty() -> Self {
+        Self {
+            status: StatusCode::NO_CONTENT,
+            ..Self::ok(String::new())
         }
     }
 }
@@ -57,11 +72,15 @@ pub(crate) struct Call<'a> {
     pub(crate) api_version: &'a str,
     pub(crate) precondition: &'a Precondition,
     pub(crate) gate: Gate,
+    /// `x-ms-continuation`.
+    pub(crate) continuation: Option<&'a str>,
+    /// `x-ms-max-item-count`.
+    pub(crate) max_items: Option<&'a str>,
     pub(crate) body: &'a [u8],
 }
 
 /// Does what a request asks for.
-pub(crate) fn perform(hub: &Hub, call: Call<'_>) -> Performed {
+pub(crate) async fn perform(hub: &Hub, call: Call<'_>) -> Performed {
     let id = call.route.device.as_deref().unwrap_or_default();
     let performed = match call.route.operation {
         Operation::List => return list(hub, list_limit(call.query)),
@@ -87,6 +106,7 @@ pub(crate) fn perform(hub: &Hub, call: Call<'_>) -> Performed {
         | Operation::ModuleTwinPatch
         | Operation::ModuleTwinReplace => modules::perform(hub, id, call),
         Operation::Bulk => bulk::perform(hub, call.body),
+        Operation::Query => query::perform(hub, call).await,
         Operation::Purge => Ok(statistics::purge(hub, id)),
         Operation::DeviceStatistics => Ok(statistics::devices(hub)),
         Operation::ServiceStatistics => Ok(statistics::service(hub)),
@@ -147,12 +167,7 @@ fn looked_up(body: String, now: Ticks) -> Performed {
 
 /// Renders an effect; the success of a delete has nothing to render.
 fn done<T>(effect: Effect<'_, T>, now: Ticks, render: impl FnOnce(&T) -> Answer) -> Performed {
-    let gone = Answer {
-        status: StatusCode::NO_CONTENT,
-        body: String::new(),
-        etag: None,
-    };
-    let answer = effect.result.map(|found| found.map_or(gone, render));
+    let answer = effect.result.map(|it| it.map_or(Answer::empty(), render));
     Performed {
         answer,
         effect: Some((effect.trace, now)),

@@ -39,6 +39,8 @@ pub(crate) enum Meter {
     TwinReads,
     /// Writes of twins.
     TwinWrites,
+    /// Pages of queries.
+    Queries,
 }
 
 /// What becomes of a request.
@@ -92,23 +94,29 @@ impl Bucket {
 /// All meters of a hub; none of them if the tier is unlimited.
 #[derive(Debug)]
 pub(crate) struct Throttle {
-    buckets: Option<[Bucket; 3]>,
+    buckets: Option<[Bucket; 4]>,
 }
 
 impl Throttle {
     /// The limits of a hub with so many units (at least one).
     pub(crate) fn new(tier: Tier, units: u32) -> Self {
         let units = units.max(1);
-        let (registry, twin_reads, twin_writes) = match tier {
+        let (registry, twin_reads, twin_writes, queries) = match tier {
             Tier::Unlimited => return Self { buckets: None },
-            Tier::S1 => (100 * units, 100, 50),
-            Tier::S2 => (100 * units, 100.max(10 * units), 50.max(5 * units)),
-            Tier::S3 => (5_000 * units, 500 * units, 250 * units),
+            Tier::S1 => (100 * units, 100, 50, 20 * units),
+            Tier::S2 => (
+                100 * units,
+                100.max(10 * units),
+                50.max(5 * units),
+                20 * units,
+            ),
+            Tier::S3 => (5_000 * units, 500 * units, 250 * units, 1_000 * units),
         };
         let buckets = [
             Bucket::per_minute(registry),
             Bucket::per_second(twin_reads),
             Bucket::per_second(twin_writes),
+            Bucket::per_minute(queries),
         ];
         Self {
             buckets: Some(buckets),
@@ -117,15 +125,11 @@ impl Throttle {
 
     /// Counts `operations` at `now`, a time since any fixed moment that does not run backwards.
     pub(crate) fn take(&mut self, meter: Meter, operations: u32, now: Duration) -> Verdict {
-        let Some([registry, twin_reads, twin_writes]) = &mut self.buckets else {
+        let Some(buckets) = &mut self.buckets else {
             return Verdict::After(Duration::ZERO);
         };
-        let bucket = match meter {
-            Meter::Registry => registry,
-            Meter::TwinReads => twin_reads,
-            Meter::TwinWrites => twin_writes,
-        };
-        bucket.take(now, operations)
+        // In the order of the meters.
+        buckets[meter as usize].take(now, operations)
     }
 }
 
@@ -199,6 +203,8 @@ mod tests {
         assert_eq!(burst(Tier::S1, 20, Meter::TwinReads), 500);
         assert_eq!(burst(Tier::S2, 20, Meter::TwinReads), 1_000);
         assert_eq!(burst(Tier::S2, 1, Meter::TwinWrites), 250);
+        assert_eq!(burst(Tier::S2, 2, Meter::Queries), 40);
+        assert_eq!(burst(Tier::S3, 1, Meter::Queries), 1_000);
     }
 
     #[test]

@@ -134,9 +134,13 @@ impl Registry {
     ) -> Effect<'_, Module> {
         let find = |device: &Device| device.modules.get(module).map(|it| it.glimpse(facet));
         let before = self.devices.get(id).and_then(find);
+        let past = self.history.glimpse(self.devices.get(id));
         let outcome = action(self.devices.get_mut(id));
-        let after = self.devices.get(id).and_then(|it| it.modules.get(module));
         let effective = *outcome.as_ref().unwrap_or(&false);
+        if effective {
+            self.changed(id, past);
+        }
+        let after = self.devices.get(id).and_then(|it| it.modules.get(module));
         Effect {
             result: outcome.map(|_| after),
             trace: Trace::between(effective, before, after.map(|it| it.glimpse(facet))),

@@ -56,6 +56,8 @@ pub(super) fn find<'a>(
     };
     match *names {
         ["devices"] => pick(&[("GET", Op::List), ("POST", Op::Bulk)]).map(Found::plain),
+        // Only POST: a device may be called `query`.
+        ["devices", "query"] if *method == Method::POST => Ok(Found::plain(Op::Query)),
         ["devices", id] => {
             let choices = [("GET", Op::Read), ("PUT", put.0), ("DELETE", Op::Delete)];
             pick(&choices).map(|it| Found::on(it, id))

@@ -6,6 +6,7 @@ use super::twins::TwinView;
 use super::{AuthenticationView, CONNECTION_STATE, Date, Keys, as_created, to_json, with_zone};
 use crate::dates::Ticks;
 use crate::module::Module;
+use crate::registry::Device;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -53,4 +54,11 @@ pub(crate) fn created_identity(device: &str, module: &Module) -> String {
 /// A module twin, in the dialect of an api-version.
 pub(crate) fn twin(device: &str, module: &Module, api_version: &str) -> String {
     to_json(&TwinView::of_module(device, module, api_version))
+}
+
+/// A module twin as queries show it: with the capabilities of its device.
+pub(crate) fn listed_twin(device: &Device, module: &Module, api_version: &str) -> String {
+    let id = &device.identity.device_id;
+    let twin = TwinView::of_module(id, module, api_version);
+    to_json(&twin.with_capabilities(device.identity.capabilities))
 }

@@ -106,6 +106,14 @@ impl<'a> TwinView<'a> {
         }
     }
 
+    /// The same with the capabilities of the device.
+    pub(super) fn with_capabilities(self, capabilities: Capabilities) -> Self {
+        Self {
+            capabilities: Some(capabilities),
+            ..self
+        }
+    }
+
     fn base(twin: &'a Twin, authentication: &'a Authentication, api_version: &str) -> Self {
         let thumbprints = &authentication.x509_thumbprint;
         let x509_thumbprint = if api_version < CAPITALS_SINCE {

@@ -5,6 +5,7 @@ mod control;
 mod faults;
 mod harness;
 mod modules;
+mod queries;
 mod robustness;
 mod service;
 mod throttling;
