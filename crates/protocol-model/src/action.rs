@@ -69,6 +69,8 @@ pub enum Edit {
     Replace,
     /// Enable or disable it.
     Toggle,
+    /// Put a new one in its place that bears the mark of the old one.
+    Forge,
 }
 
 /// Everything that can happen in `state`.
@@ -98,11 +100,15 @@ fn passes(scenario: &Scenario, state: &State) -> bool {
     let after = state.now + 1;
     let cut_off = |world: &World| {
         let requests = world.flights.iter().map(|flight| {
-            (flight.deadline, Phase::Await(flight.request.intent().clone()))
+            (
+                flight.deadline,
+                Phase::Await(flight.request.intent().clone()),
+            )
         });
-        let parcels = world.parcels.iter().map(|parcel| {
-            (parcel.deadline, Phase::Deliver(parcel.claim.clone()))
-        });
+        let parcels = world
+            .parcels
+            .iter()
+            .map(|parcel| (parcel.deadline, Phase::Deliver(parcel.claim.clone())));
         requests.chain(parcels).any(|(deadline, waits)| {
             deadline <= after && world.workers.iter().any(|worker| worker.phase == waits)
         })
@@ -111,14 +117,20 @@ fn passes(scenario: &Scenario, state: &State) -> bool {
     if state.devices.iter().any(|world| cut_off(world)) || (hurry && state.left.delays == 0) {
         return false;
     }
-    hurry || state.devices.iter().any(|world| horizon(world, scenario) > state.now)
+    hurry
+        || state
+            .devices
+            .iter()
+            .any(|world| horizon(world, scenario) > state.now)
 }
 
 /// Whether a worker that is about to send would be too late at this tick.
 pub(crate) fn is_late(scenario: &Scenario, state: &State, tick: u8) -> bool {
     let late = |worker: &Worker| {
-        matches!(worker.phase, Phase::Perform(Effect::Write(_) | Effect::Deliver { .. }))
-            && worker.saved_at + scenario.lease / 2 < tick
+        matches!(
+            worker.phase,
+            Phase::Perform(Effect::Write(_) | Effect::Deliver { .. })
+        ) && worker.saved_at + scenario.lease / 2 < tick
             && worker.saved_at + scenario.lease / 2 >= state.now
     };
     let mut workers = state.devices.iter().flat_map(|world| &world.workers);
@@ -140,7 +152,13 @@ fn messages(scenario: &Scenario, state: &State, world: &World, deeds: &mut Vec<D
     if world.workers.len() >= scenario.workers {
         return;
     }
-    let holders = |task: Task| world.workers.iter().filter(|worker| worker.task == task).count();
+    let holders = |task: Task| {
+        world
+            .workers
+            .iter()
+            .filter(|worker| worker.task == task)
+            .count()
+    };
     let events = world.messages.iter().map(|message| Task::Event(*message));
     let mut tasks: Vec<Task> = events.collect();
     tasks.extend(world.wakes.iter().map(|stamp| Task::Wake(*stamp)));
@@ -205,7 +223,10 @@ fn deeds_of(
 fn accidents(scenario: &Scenario, state: &State, world: &World, deeds: &mut Vec<Deed>) {
     let left = state.left;
     let old = world.copy.as_ref();
-    if (left.stale > 0 || left.rollbacks > 0) && old.is_none() {
+    // A wake-up is published long after its device's first record was stored; a copy that has not
+    // even that is taken for no copy.
+    let copies = left.rollbacks > 0 || (left.stale > 0 && world.store.is_some());
+    if copies && old.is_none() {
         deeds.push(Deed::Copy);
     }
     // A store is restored with the workers stopped, which takes longer than a request lives.
@@ -215,9 +236,16 @@ fn accidents(scenario: &Scenario, state: &State, world: &World, deeds: &mut Vec<
     }
     if left.hands > 0 {
         deeds.push(Deed::Edit(Edit::Replace));
-        if world.hubs[usize::from(state.hub)].identity.is_some() {
+        if let Some(identity) = &world.hubs[usize::from(state.hub)].identity {
             deeds.push(Deed::Edit(Edit::Remove));
             deeds.push(Deed::Edit(Edit::Toggle));
+            // A forgery is known by the record of what the mark was made for.
+            let made = world
+                .store
+                .as_ref()
+                .and_then(|stored| stored.record.made.as_ref());
+            let known = made.filter(|made| made.generation == identity.generation);
+            deeds.extend(known.map(|_| Deed::Edit(Edit::Forge)));
         }
     }
     if left.replays > 0 {

@@ -25,7 +25,9 @@ pub(crate) fn take_effect(
     let forced = mutant == Some(Mutant::NoIfMatch);
     let fits = |etag: &str| {
         let identity = before.as_ref();
-        identity.filter(|identity| forced || identity.etag == etag).cloned()
+        identity
+            .filter(|identity| forced || identity.etag == etag)
+            .cloned()
     };
     let after = match (&flight.request, &before) {
         (HubWrite::Create { mark, .. }, identity) => {
@@ -84,11 +86,16 @@ fn judge(world: &mut World, flight: &Flight, before: Option<&Identity>, scenario
     if flight.rank == 0 {
         return;
     }
-    let closed = scenario.events.iter().any(|event| {
-        event.rank == settled && event.status == Status::Decommissioned
-    });
+    let closed = scenario
+        .events
+        .iter()
+        .any(|event| event.rank == settled && event.status == Status::Decommissioned);
     if flight.rank < settled {
-        world.breaks(if closed && creates { Rule::Closed } else { Rule::Older });
+        world.breaks(if closed && creates {
+            Rule::Closed
+        } else {
+            Rule::Older
+        });
     }
     if flight.rank < top {
         world.breaks(Rule::Order);

@@ -1,5 +1,10 @@
 //! The transition system that stateright explores.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use lifecycle::Failure;
 use stateright::{Model, Property};
 
@@ -21,6 +26,8 @@ pub struct Protocol {
     pub scenario: Scenario,
     /// The rule that is removed.
     pub mutant: Option<Mutant>,
+    /// Set from outside when enough states were seen: nothing more happens then.
+    pub enough: Arc<AtomicBool>,
 }
 
 /// Name of the property that something ends well; anything else must always hold.
@@ -65,7 +72,9 @@ impl Model for Protocol {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        action::all(&self.scenario, state, actions);
+        if !self.enough.load(Ordering::Relaxed) {
+            action::all(&self.scenario, state, actions);
+        }
     }
 
     fn next_state(&self, before: &State, action: Action) -> Option<State> {
@@ -86,7 +95,9 @@ impl Model for Protocol {
             }
             Action::About(device, deed) => {
                 spend(&mut state, before, device, deed);
-                self.alter(&mut state, device, |turn, scenario| turn.happen(deed, scenario));
+                self.alter(&mut state, device, |turn, scenario| {
+                    turn.happen(deed, scenario)
+                });
             }
         }
         state.devices.sort_by_key(Shared::place);
@@ -95,12 +106,14 @@ impl Model for Protocol {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("S1 a foreign identity is left unchanged", |_, state: &State| {
-                state.keeps(Rule::Foreign)
-            }),
-            Property::always("S2 nothing older takes effect once settled", |_, state: &State| {
-                state.keeps(Rule::Older)
-            }),
+            Property::always(
+                "S1 a foreign identity is left unchanged",
+                |_, state: &State| state.keeps(Rule::Foreign),
+            ),
+            Property::always(
+                "S2 nothing older takes effect once settled",
+                |_, state: &State| state.keeps(Rule::Older),
+            ),
             Property::always("S3 decommissioned stays absent", |_, state: &State| {
                 state.keeps(Rule::Closed)
             }),
@@ -110,12 +123,14 @@ impl Model for Protocol {
             Property::always("S5 one identity per incarnation", |_, state: &State| {
                 state.keeps(Rule::Second)
             }),
-            Property::always("S5 only keys of our identities are delivered", |_, state: &State| {
-                state.keeps(Rule::Key)
-            }),
-            Property::always("S6 every event is pending, owed or ended", |_, state: &State| {
-                state.accounts_for_all()
-            }),
+            Property::always(
+                "S5 only keys of our identities are delivered",
+                |_, state: &State| state.keeps(Rule::Key),
+            ),
+            Property::always(
+                "S6 every event is pending, owed or ended",
+                |_, state: &State| state.accounts_for_all(),
+            ),
             Property::always("S7 one live dead letter per event", |_, state: &State| {
                 state.keeps(Rule::Letters)
             }),
@@ -125,9 +140,10 @@ impl Model for Protocol {
             Property::always("L1 work comes to an end", |_, state: &State| {
                 state.comes_to_an_end()
             }),
-            Property::always("L2 a state at rest shows what is wanted", |model: &Self, state: &State| {
-                state.converges(&model.scenario)
-            }),
+            Property::always(
+                "L2 a state at rest shows what is wanted",
+                |model: &Self, state: &State| state.converges(&model.scenario),
+            ),
             Property::sometimes(ENDS_WELL, |model: &Self, state: &State| {
                 state.at_rest(&model.scenario) && state.converges(&model.scenario)
             }),
@@ -137,7 +153,12 @@ impl Model for Protocol {
 
 impl Protocol {
     /// Lets something happen to one device.
-    fn alter(&self, state: &mut State, device: usize, happens: impl FnOnce(&mut Turn<'_>, &Scenario)) {
+    fn alter(
+        &self,
+        state: &mut State,
+        device: usize,
+        happens: impl FnOnce(&mut Turn<'_>, &Scenario),
+    ) {
         let mut world = (*state.devices[device]).clone();
         happens(
             &mut Turn {
@@ -285,7 +306,7 @@ impl Turn<'_> {
 
     fn edit(&mut self, edit: Edit) {
         let name = self.world.name('h');
-        self.world.edited = true;
+        self.world.edited = (true, true);
         let hub = &mut self.world.hubs[usize::from(self.hub)];
         hub.top = 0;
         hub.made_for.clear();
@@ -297,12 +318,13 @@ impl Turn<'_> {
                     identity.etag.clone_from(&name);
                 }
             }
-            (Edit::Replace, place) => {
+            (Edit::Replace | Edit::Forge, place) => {
+                let old = place.take().and_then(|identity| identity.mark);
                 *place = Some(Identity {
                     generation: name.clone(),
                     etag: name,
                     enabled: true,
-                    mark: None,
+                    mark: old.filter(|_| edit == Edit::Forge),
                     ours: false,
                 });
             }
@@ -326,15 +348,26 @@ impl Turn<'_> {
         }
     }
 
-    /// The sweep looks at the device, and repeats the newest event after a roll-back.
+    /// The sweep doubts what the record says and wakes the device. After a roll-back it repeats the
+    /// newest event, which deviceauth tells it.
     fn sweep(&mut self, scenario: &Scenario) {
-        self.world.wakes.push(self.now);
+        let newest = Message {
+            stamp: self.now,
+            ..Message::first(u8::try_from(scenario.events.len()).unwrap_or(u8::MAX))
+        };
+        self.world.edited.0 = false;
         if std::mem::take(&mut self.world.rolled_back.0) {
-            self.world.messages.push(Message {
-                stamp: self.now,
-                ..Message::first(u8::try_from(scenario.events.len()).unwrap_or(u8::MAX))
-            });
+            self.world.messages.push(newest);
         }
+        let event = scenario.event(newest.event, 0);
+        if let Some(stored) = &self.world.store {
+            let mut stored = (**stored).clone();
+            if stored.record.doubt(&event.about, event.id) {
+                stored.version += 1;
+                stored.written_at = self.now;
+                self.world.store = Some(Shared::new(stored));
+            }
+        }
+        self.world.wakes.push(self.now);
     }
 }
-

@@ -89,6 +89,8 @@ mutants! {
     KeepsHub: "moved",
     /// L2: a wake-up is not scheduled.
     NoAlarm: "gone",
+    /// L2: a wake-up that finds nothing to do ends without a compare-and-set.
+    EndsLooksUnsaved: "stale",
 }
 
 impl Mutant {
@@ -98,7 +100,8 @@ impl Mutant {
         let settled = |effect: &Effect| matches!(effect, Effect::Report(_) | Effect::Ack);
         let deletes = |effect: &Effect| matches!(effect, Effect::Write(HubWrite::Delete { .. }));
         let created = |intent: &Intent| intent.op == Op::Create;
-        let blind = |hidden: fn(&Intent) -> bool| without(device.clone(), hidden, input.clone(), ctx);
+        let blind =
+            |hidden: fn(&Intent) -> bool| without(device.clone(), hidden, input.clone(), ctx);
         let (blind, applies) = match self {
             Self::DeletesAtOnce => (blind(created), deletes as fn(&Effect) -> bool),
             Self::SettlesAtOnce => (blind(|_| true), settled as fn(&Effect) -> bool),
@@ -157,7 +160,9 @@ impl Mutant {
 
     /// The device as loaded, as this mutant loads it.
     pub(crate) fn load(self, device: &mut Device) {
-        let Some(record) = &mut device.record else { return };
+        let Some(record) = &mut device.record else {
+            return;
+        };
         match self {
             Self::ForgetsIntents => record.intents.clear(),
             Self::ForgetsClaims => record.delivery.claim = None,
@@ -174,7 +179,9 @@ impl Mutant {
 
 fn claim(facts: &mut Facts, ctx: &Context<'_>) {
     facts.mark.get_or_insert_with(|| Mark {
-        integration: ctx.integration.map_or_else(String::new, |there| there.id.clone()),
+        integration: ctx
+            .integration
+            .map_or_else(String::new, |there| there.id.clone()),
         intent: ctx.fresh.clone(),
     });
 }

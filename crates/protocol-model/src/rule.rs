@@ -84,14 +84,18 @@ impl State {
     }
 }
 
-/// Whether the next sweep will find something that no event tells: the integration has changed,
-/// or the store has lost what it knew. A change is noticed by whoever looks at the record next; if
-/// that is for an event that has ended, the record is left unsettled.
+/// Whether the next sweep will find something that no event tells: the integration has changed, the
+/// store has lost what it knew, or somebody edited the hub. A change of the integration is noticed
+/// by whoever looks at the record next; if that is for an event that has ended, the record is left
+/// unsettled.
 #[must_use]
 pub fn needs_sweep(world: &World, state: &State, scenario: &Scenario) -> bool {
     let switched = state.left.switches < scenario.faults.switches;
     let moved = |record: &Record| hub_of(record) != state.hub || !record.is_settled();
-    world.rolled_back.0 || (switched && record(world).is_some_and(moved))
+    let known = record(world);
+    world.rolled_back.0
+        || (world.edited.0 && known.is_some())
+        || (switched && known.is_some_and(moved))
 }
 
 /// The number of the hub that a record is about.
@@ -109,7 +113,8 @@ pub fn rank(record: &Record, scenario: &Scenario) -> u8 {
         _ => true,
     };
     let alike = scenario.events.iter().filter(|event| {
-        let ordered = event.status == Status::Decommissioned || event.revision == record.key.revision;
+        let ordered =
+            event.status == Status::Decommissioned || event.revision == record.key.revision;
         event.status == record.status && ordered && same(event.created)
     });
     alike.map(|event| event.rank).max().unwrap_or(0)
@@ -124,8 +129,16 @@ fn accounts_for_all(world: &World) -> bool {
         return true;
     }
     world.lives.iter().all(|&(event, life)| {
-        let pending = world.messages.iter().any(|m| m.event == event && m.replay == life);
-        let ended = || world.outcomes.iter().any(|&(of, in_life, _)| of == event && in_life >= life);
+        let pending = world
+            .messages
+            .iter()
+            .any(|m| m.event == event && m.replay == life);
+        let ended = || {
+            world
+                .outcomes
+                .iter()
+                .any(|&(of, in_life, _)| of == event && in_life >= life)
+        };
         pending || ended() || owes(world, event)
     })
 }
@@ -142,7 +155,10 @@ fn owes(world: &World, event: u8) -> bool {
 
 fn agrees(world: &World, hub: u8, scenario: &Scenario) -> bool {
     let ended = |&(event, life): &(u8, u8)| {
-        world.outcomes.iter().any(|&(of, in_life, _)| of == event && in_life >= life)
+        world
+            .outcomes
+            .iter()
+            .any(|&(of, in_life, _)| of == event && in_life >= life)
     };
     if !world.rolled_back.1 && !world.lives.iter().all(ended) {
         return false;
@@ -150,17 +166,24 @@ fn agrees(world: &World, hub: u8, scenario: &Scenario) -> bool {
     let Some(record) = record(world) else {
         return world.lives.is_empty();
     };
-    let given_up = record.parked.is_some() && !world.letters.is_empty();
-    if world.edited || given_up {
+    let given_up = record.parked.is_some();
+    if given_up {
         return true;
     }
-    record.is_settled() && shows(world, world.hubs[usize::from(hub)].identity.as_ref(), hub, scenario)
+    record.is_settled()
+        && shows(
+            world,
+            world.hubs[usize::from(hub)].identity.as_ref(),
+            hub,
+            scenario,
+        )
 }
 
 /// Whether the hub and the device show what the newest event asks for.
 fn shows(world: &World, identity: Option<&Identity>, hub: u8, scenario: &Scenario) -> bool {
     if identity.is_some_and(|identity| !identity.ours) {
-        return !world.outcomes.iter().any(|&(.., outcome)| outcome == Outcome::Applied);
+        let applied = |&(.., outcome): &(u8, u8, Outcome)| outcome == Outcome::Applied;
+        return world.edited.1 || !world.outcomes.iter().any(applied);
     }
     match (scenario.end.wanted(), identity) {
         (Wanted::Absent, identity) => identity.is_none(),

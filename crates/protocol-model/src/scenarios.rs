@@ -23,8 +23,14 @@ const NONE: Faults = Faults {
 };
 
 const CRASH: Faults = Faults { crashes: 1, ..NONE };
-const TIMEOUT: Faults = Faults { timeouts: 1, ..NONE };
-const BOTH: Faults = Faults { crashes: 1, ..TIMEOUT };
+const TIMEOUT: Faults = Faults {
+    timeouts: 1,
+    ..NONE
+};
+const BOTH: Faults = Faults {
+    crashes: 1,
+    ..TIMEOUT
+};
 
 fn on(rank: u8) -> Scripted {
     Scripted::new(Status::Accepted, rank)
@@ -82,20 +88,64 @@ pub fn small() -> Vec<Scenario> {
         Scenario {
             refusals: down,
             wait: 1,
-            ..play("down", 1, &[on(1), off(2)], Faults { refusals: 1, ..CRASH })
+            ..play(
+                "down",
+                1,
+                &[on(1), off(2)],
+                Faults {
+                    refusals: 1,
+                    ..CRASH
+                },
+            )
         },
         Scenario {
             foreign: true,
             ..play("foreign", 1, &[on(1), off(2), gone(3)], BOTH)
         },
         play("hands", 1, &[on(1), off(2)], Faults { hands: 2, ..NONE }),
-        play("moved", 2, &[on(1), off(2)], Faults { switches: 1, ..NONE }),
+        play(
+            "moved",
+            2,
+            &[on(1), off(2)],
+            Faults {
+                switches: 1,
+                ..NONE
+            },
+        ),
         Scenario {
             refusals: vec![Failure::Permanent("no".to_owned())],
-            ..play("dead", 1, &[on(1), off(2)], Faults { refusals: 1, replays: 2, ..CRASH })
+            ..play(
+                "dead",
+                1,
+                &[on(1), off(2)],
+                Faults {
+                    refusals: 1,
+                    replays: 2,
+                    ..CRASH
+                },
+            )
         },
-        play("rolled-back", 1, &[on(1), gone(2)], Faults { rollbacks: 1, ..CRASH }),
-        play("stale", 1, &[on(1), gone(2)], Faults { stale: 1, ..TIMEOUT }),
+        play(
+            "rolled-back",
+            1,
+            &[on(1), gone(2)],
+            Faults {
+                rollbacks: 1,
+                ..CRASH
+            },
+        ),
+        Scenario {
+            wait: 1,
+            ..play(
+                "stale",
+                1,
+                &[on(1), gone(2)],
+                Faults {
+                    stale: 1,
+                    ..TIMEOUT
+                },
+            )
+        },
     ]
 }
 
@@ -109,13 +159,26 @@ pub fn large() -> Vec<Scenario> {
         play("reborn-3", 3, &reborn(), BOTH),
         Scenario {
             lease: 2,
-            ..play("long-lease-3", 3, &gone_2, Faults { timeouts: 2, ..NONE })
+            ..play(
+                "long-lease-3",
+                3,
+                &gone_2,
+                Faults {
+                    timeouts: 2,
+                    ..NONE
+                },
+            )
         },
         Scenario {
             mender: MenderView::Known(Status::Rejected),
             ..play("tie-3", 3, &[on(1), on(2), off(2)], TIMEOUT)
         },
-        play("hint-3", 3, &[on(1), on(2).unnumbered(), off(3).revised(2)], TIMEOUT),
+        play(
+            "hint-3",
+            3,
+            &[on(1), on(2).unnumbered(), off(3).revised(2)],
+            TIMEOUT,
+        ),
         Scenario {
             devices: 2,
             ..play("two-devices-3", 3, &[on(1), gone(2)], TIMEOUT)
@@ -140,23 +203,78 @@ fn troubles(events: &[Scripted]) -> Vec<Scenario> {
                 "down-3",
                 3,
                 &[on(1), off(2)],
-                Faults { refusals: 2, replays: 1, ..NONE },
+                Faults {
+                    refusals: 2,
+                    replays: 1,
+                    ..NONE
+                },
             )
         },
-        play("stale-3", 3, events, Faults { stale: 2, ..BOTH }),
-        play("doubt-3", 3, events, Faults { unknown_saves: 2, ..TIMEOUT }),
+        Scenario {
+            wait: 1,
+            ..play("stale-3", 3, events, Faults { stale: 2, ..BOTH })
+        },
+        play(
+            "doubt-3",
+            3,
+            events,
+            Faults {
+                unknown_saves: 2,
+                ..TIMEOUT
+            },
+        ),
         play("slow-3", 3, events, Faults { delays: 2, ..BOTH }),
-        play("again-3", 3, events, Faults { redeliveries: 2, ..TIMEOUT }),
+        play(
+            "again-3",
+            3,
+            events,
+            Faults {
+                redeliveries: 2,
+                ..TIMEOUT
+            },
+        ),
         Scenario {
             behind: true,
-            ..play("behind-3", 3, events, Faults { deferrals: 1, ..TIMEOUT })
+            ..play(
+                "behind-3",
+                3,
+                events,
+                Faults {
+                    deferrals: 1,
+                    ..TIMEOUT
+                },
+            )
         },
-        play("rolled-back-3", 3, events, Faults { rollbacks: 1, ..BOTH }),
+        play(
+            "rolled-back-3",
+            3,
+            events,
+            Faults {
+                rollbacks: 1,
+                ..BOTH
+            },
+        ),
         Scenario {
             foreign: true,
             ..play("foreign-3", 3, &[on(1), off(2), gone(3)], TIMEOUT)
         },
-        play("hands-3", 3, &[on(1), off(2)], Faults { hands: 2, ..TIMEOUT }),
-        play("moved-3", 3, &[on(1), off(2)], Faults { switches: 2, ..TIMEOUT }),
+        play(
+            "hands-3",
+            3,
+            &[on(1), off(2)],
+            Faults {
+                hands: 2,
+                ..TIMEOUT
+            },
+        ),
+        play(
+            "moved-3",
+            3,
+            &[on(1), off(2)],
+            Faults {
+                switches: 2,
+                ..TIMEOUT
+            },
+        ),
     ]
 }

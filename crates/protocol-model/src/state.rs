@@ -53,8 +53,8 @@ pub struct World {
     pub names: u8,
     /// The store lost what it knew; until the sweep has been here, and ever.
     pub rolled_back: (bool, bool),
-    /// Somebody edited the hub by hand: nobody knows what it should show.
-    pub edited: bool,
+    /// Somebody edited the hub by hand; until the sweep has been here, and ever.
+    pub edited: (bool, bool),
     /// Rules that were broken.
     pub broken: u16,
 }

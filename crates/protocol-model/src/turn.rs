@@ -52,7 +52,11 @@ impl Turn<'_> {
         }
         Worker {
             task,
-            behind: if self.scenario.behind { self.now - stamp } else { 0 },
+            behind: if self.scenario.behind {
+                self.now - stamp
+            } else {
+                0
+            },
             hub: self.hub,
             hub_then: self.hub,
             device: Device::unknown(),
@@ -88,7 +92,11 @@ impl Turn<'_> {
 
     /// The worker's lower bound of the servers' time.
     fn clock(&self, worker: &Worker) -> u8 {
-        let ahead = if self.is(Mutant::ClockAhead) { self.scenario.lease } else { 0 };
+        let ahead = if self.is(Mutant::ClockAhead) {
+            self.scenario.lease
+        } else {
+            0
+        };
         self.now.saturating_sub(worker.behind) + ahead
     }
 
@@ -99,7 +107,9 @@ impl Turn<'_> {
         worker.held = None;
         worker.version = shown.map(|stored| stored.version);
         worker.device = shown.map_or_else(Device::unknown, |stored| {
-            worker.behind = worker.behind.min(self.now.saturating_sub(stored.written_at));
+            worker.behind = worker
+                .behind
+                .min(self.now.saturating_sub(stored.written_at));
             Device::loaded(stored.record.clone(), time(stored.written_at))
         });
         worker.stored = worker.device.record.clone().map(Shared::new);
@@ -162,18 +172,21 @@ impl Turn<'_> {
             let stored = worker.stored.as_deref();
             let record = worker.device.record.as_ref();
             let changed = record.is_some() && record != stored;
-            worker.phase = if effect.needs_saved_record() && changed && !self.skips_save(&effect) {
-                Phase::Save(effect)
-            } else {
-                worker.unsent = None;
-                Phase::Perform(effect)
-            };
+            worker.phase =
+                if effect.needs_saved_record() && changed && !self.skips_save(&effect, worker.task)
+                {
+                    Phase::Save(effect)
+                } else {
+                    worker.unsent = None;
+                    Phase::Perform(effect)
+                };
             return worker;
         }
     }
 
-    fn skips_save(&self, effect: &Effect) -> bool {
+    fn skips_save(&self, effect: &Effect, task: Task) -> bool {
         match effect {
+            Effect::Ack => matches!(task, Task::Wake(_)) && self.is(Mutant::EndsLooksUnsaved),
             Effect::Write(_) => self.is(Mutant::SendsUnsaved),
             Effect::Arm(_) => self.is(Mutant::OwesUnsaved),
             _ => false,
@@ -187,7 +200,11 @@ impl Turn<'_> {
         worker.phase = Phase::Load;
         let version = self.world.store.as_ref().map(|stored| stored.version);
         let wins = version == worker.version || self.is(Mutant::SavesBlindly);
-        let Some(record) = worker.device.record.clone().filter(|_| wins && saving != Saving::Lost)
+        let Some(record) = worker
+            .device
+            .record
+            .clone()
+            .filter(|_| wins && saving != Saving::Lost)
         else {
             return worker;
         };
@@ -319,7 +336,12 @@ impl Turn<'_> {
     }
 
     /// The reply to a request, if this worker waits for it.
-    pub(crate) fn replied(&mut self, mut worker: Worker, intent: IntentId, result: Reply) -> Worker {
+    pub(crate) fn replied(
+        &mut self,
+        mut worker: Worker,
+        intent: IntentId,
+        result: Reply,
+    ) -> Worker {
         let shown = result.as_ref().ok().and_then(Option::as_ref);
         worker.held = shown.map(|facts| facts.generation.clone());
         self.decide(worker, Input::Replied(WriteReply { intent, result }))
@@ -328,16 +350,25 @@ impl Turn<'_> {
     fn deliver(&mut self, mut worker: Worker, generation: &str) -> Worker {
         let refused = |failure| Input::Delivered(Err((failure, Fate::Done)));
         if worker.held.is_none() {
-            worker.held = self.identity(&worker).map(|identity| identity.generation.clone());
+            worker.held = self
+                .identity(&worker)
+                .map(|identity| identity.generation.clone());
         }
         let unchecked = self.is(Mutant::DeliversUnchecked);
-        let Some(held) = worker.held.clone().filter(|held| unchecked || held == generation) else {
+        let Some(held) = worker
+            .held
+            .clone()
+            .filter(|held| unchecked || held == generation)
+        else {
             return self.decide(worker, refused(Failure::Conflict));
         };
         if self.now - worker.saved_at > self.scenario.lease / 2 {
             return self.decide(worker, refused(trouble()));
         }
-        if self.identity(&worker).is_some_and(|found| !found.ours && found.generation == held) {
+        if self
+            .identity(&worker)
+            .is_some_and(|found| !found.ours && found.generation == held)
+        {
             self.world.breaks(Rule::Key);
         }
         let claim = worker.device.planned_id().cloned();
