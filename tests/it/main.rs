@@ -6,6 +6,7 @@ mod docs;
 mod emulator;
 mod harness;
 mod main_job;
+mod mongodb;
 mod operators;
 mod stage;
 mod workspace;

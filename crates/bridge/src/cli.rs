@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lifecycle::{DeviceId, TenantId};
 
+use crate::config::StoreKind;
 use crate::integration::Tier;
 
 /// Keeps Azure IoT Hub's identity registry in step with the Mender server.
@@ -68,6 +69,13 @@ pub(crate) struct Setup {
     /// Only show what would be changed.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Then copy the device records that are kept in this other store into the one that
+    /// `store.kind` names. Stop all workers first.
+    ///
+    /// Nothing that is there already is overwritten, and the other store is left as it is, so
+    /// the copy may be interrupted and repeated.
+    #[arg(long, value_enum, value_name = "STORE")]
+    pub(crate) migrate_from: Option<StoreKind>,
 }
 
 #[derive(Debug, Args)]

@@ -11,8 +11,8 @@ use std::time::Duration;
 use mongodb::bson::{Document, doc};
 use mongodb::error::ErrorKind;
 use mongodb::options::{
-    Acknowledgment, ClientOptions, ReadConcern, ReadConcernLevel, ReadPreference,
-    SelectionCriteria, WriteConcern,
+    Acknowledgment, ClientOptions, ConnectionString, ReadConcern, ReadConcernLevel, ReadPreference,
+    WriteConcern,
 };
 use mongodb::{Client, Collection, Database};
 use zeroize::Zeroizing;
@@ -30,9 +30,9 @@ const MAJORITY: Duration = Duration::from_secs(5);
 const CALL: Duration = Duration::from_secs(10);
 /// Connections, unless the connection string says otherwise.
 const POOL: u32 = 64;
-/// What MongoDB 4.4 speaks, the oldest that can stamp a write in a pipeline and has hidden
-/// indexes built under way (mongodb/specifications, "Wire Version and Wire Version Range").
-const OLDEST_WIRE_VERSION: i64 = 9;
+/// What MongoDB 4.2 speaks, the oldest that can stamp a write with its own time in a pipeline
+/// (mongodb/specifications, "Wire Version and Wire Version Range").
+const OLDEST_WIRE_VERSION: i64 = 8;
 
 /// Where the database is.
 #[derive(Clone)]
@@ -52,7 +52,7 @@ impl fmt::Debug for Options {
 
 impl Options {
     /// A connection string, `mongodb://` or `mongodb+srv://`, credentials and files for TLS
-    /// included, and the name of the database.
+    /// included, and the name of the database. What would weaken the guarantees is refused.
     pub fn new(uri: impl Into<String>, database: impl Into<String>) -> Result<Self> {
         let database = database.into();
         // mongodb.com, "MongoDB Limits and Thresholds", names of databases.
@@ -62,11 +62,20 @@ impl Options {
                 "the name of the database is not one that MongoDB takes".to_owned(),
             ));
         }
-        Ok(Self {
-            uri: Zeroizing::new(uri.into()),
-            database,
-        })
+        let uri = Zeroizing::new(uri.into());
+        // The driver's text may repeat a part of the password.
+        let parsed = ConnectionString::parse(uri.as_str()).map_err(|_| malformed())?;
+        refuse_weaker(&parsed)?;
+        Ok(Self { uri, database })
     }
+}
+
+fn malformed() -> Error {
+    Error::Configuration(
+        "not a connection string of MongoDB: mongodb://user:password@host:port/?option=value, \
+         with user and password percent-encoded"
+            .to_owned(),
+    )
 }
 
 /// A client of one database. Clones share the connections.
@@ -84,14 +93,9 @@ impl Mongo {
         let parsed = within("look up the servers", parsed).await?;
         let parsed = parsed.map_err(|error| match error.kind.as_ref() {
             ErrorKind::DnsResolve { .. } => Error::unavailable("look up the servers", &error),
-            // The driver's text may repeat a part of the password.
-            _ => Error::Configuration(
-                "not a connection string of MongoDB: mongodb://user:password@host:port/?option=value, \
-                 with user and password percent-encoded"
-                    .to_owned(),
-            ),
+            _ => malformed(),
         })?;
-        let client = Client::with_options(with_guarantees(parsed)?).map_err(|error| {
+        let client = Client::with_options(with_guarantees(parsed)).map_err(|error| {
             // Files for TLS are read here, and the text names the file and not its content.
             Error::Configuration(format!(
                 "the connection string cannot be used: {}",
@@ -118,7 +122,7 @@ impl Mongo {
             );
         }
         if number(&hello, "maxWireVersion").unwrap_or(0) < OLDEST_WIRE_VERSION {
-            return refused("is older than 4.4");
+            return refused("is older than 4.2");
         }
         Ok(())
     }
@@ -139,19 +143,16 @@ impl Mongo {
     }
 }
 
-/// The options with our guarantees, or why they contradict them.
-fn with_guarantees(mut options: ClientOptions) -> Result<ClientOptions> {
+/// What a connection string may not ask for.
+fn refuse_weaker(parsed: &ConnectionString) -> Result<()> {
     let weaker = |what: &str| {
         Err(Error::Configuration(format!(
             "the connection string asks for {what}, which can lose what was confirmed: leave it out"
         )))
     };
-    if let Some(concern) = &options.write_concern {
-        if concern
-            .w
-            .as_ref()
-            .is_some_and(|w| *w != Acknowledgment::Majority)
-        {
+    if let Some(concern) = &parsed.write_concern {
+        let w = concern.w.as_ref();
+        if w.is_some_and(|w| *w != Acknowledgment::Majority) {
             return weaker("`w` other than majority");
         }
         if concern.journal == Some(false) {
@@ -159,15 +160,19 @@ fn with_guarantees(mut options: ClientOptions) -> Result<ClientOptions> {
         }
     }
     let enough = [ReadConcernLevel::Majority, ReadConcernLevel::Linearizable];
-    if let Some(concern) = &options.read_concern
+    if let Some(concern) = &parsed.read_concern
         && !enough.contains(&concern.level)
     {
         return weaker("a `readConcernLevel` other than majority or linearizable");
     }
-    match &options.selection_criteria {
-        None | Some(SelectionCriteria::ReadPreference(ReadPreference::Primary)) => {}
-        Some(_) => return weaker("a `readPreference` other than primary"),
+    match &parsed.read_preference {
+        None | Some(ReadPreference::Primary) => Ok(()),
+        Some(_) => weaker("a `readPreference` other than primary"),
     }
+}
+
+/// The options with our guarantees.
+fn with_guarantees(mut options: ClientOptions) -> ClientOptions {
     let majority = WriteConcern::builder()
         .w(Acknowledgment::Majority)
         .journal(true)
@@ -183,7 +188,7 @@ fn with_guarantees(mut options: ClientOptions) -> Result<ClientOptions> {
     options.server_selection_timeout.get_or_insert(SELECTION);
     options.connect_timeout.get_or_insert(CONNECT);
     options.max_pool_size.get_or_insert(POOL);
-    Ok(options)
+    options
 }
 
 /// A whole number of whatever type.
@@ -211,13 +216,12 @@ pub(crate) async fn within<T>(what: &str, call: impl IntoFuture<Output = T>) -> 
 mod tests {
     use super::*;
 
-    async fn refusal(uri: &str) -> String {
-        let options = Options::new(uri, "iothub").unwrap();
-        Mongo::connect(&options).await.unwrap_err().to_string()
+    fn refusal(uri: &str) -> String {
+        Options::new(uri, "iothub").unwrap_err().to_string()
     }
 
-    #[tokio::test]
-    async fn a_connection_string_that_asks_for_less_than_a_majority_is_refused() {
+    #[test]
+    fn a_connection_string_that_asks_for_less_than_a_majority_is_refused() {
         for (option, named) in [
             ("w=1", "`w`"),
             ("w=0", "`w`"),
@@ -225,7 +229,7 @@ mod tests {
             ("readConcernLevel=local", "`readConcernLevel`"),
             ("readPreference=secondaryPreferred", "`readPreference`"),
         ] {
-            let text = refusal(&format!("mongodb://127.0.0.1:1/?{option}")).await;
+            let text = refusal(&format!("mongodb://127.0.0.1:1/?{option}"));
             assert!(text.contains(named), "{option}: {text}");
         }
     }
@@ -240,8 +244,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn no_error_shows_the_password() {
+    #[test]
+    fn no_error_shows_the_password() {
         for uri in [
             "mongodb://ann:hunter2@[/",
             "mongodb://ann:hun@ter2@host/",
@@ -249,7 +253,7 @@ mod tests {
             "ann:hunter2",
             "mongodb://ann:hunter2@host:99999/",
         ] {
-            let text = refusal(uri).await;
+            let text = refusal(uri);
             assert!(
                 !text.contains("hunter2") && !text.contains("ter2"),
                 "{text}"

@@ -60,7 +60,7 @@ impl RecordStore {
         match self {
             Self::JetStream => {
                 let devices = KvDevices::open(&session.context, &session.names).await?;
-                Ok(StorePort::JetStream(devices))
+                Ok(StorePort::JetStream(Box::new(devices)))
             }
             Self::MongoDb(options) => {
                 let client = Mongo::connect(options).await?;
@@ -78,7 +78,7 @@ impl RecordStore {
 
 /// The store of device records.
 pub(crate) enum StorePort {
-    JetStream(KvDevices),
+    JetStream(Box<KvDevices>),
     MongoDb(MongoDevices, Mongo),
 }
 

@@ -1,11 +1,11 @@
 //! `device list`: many devices, a line each.
 
-use jetstream::KvDevices;
 use lifecycle::{DeviceRef, Record};
 use reconciler::ports::{DeviceStore as _, Stored};
 use serde_json::{Value, json};
 
 use super::device::{hub, state};
+use crate::adapters::{RecordStore, StorePort};
 use crate::cli::{DeviceList, DeviceState, Output};
 use crate::config::Config;
 use crate::print;
@@ -18,8 +18,10 @@ type Row = (DeviceRef, Stored);
 
 pub(crate) async fn run(config: &Config, args: DeviceList, output: Output) -> anyhow::Result<()> {
     let session = Session::for_command(config).await?;
-    let store = KvDevices::open(&session.context, &session.names).await?;
-    let (rows, next) = collect(&store, &args).await?;
+    let store = RecordStore::from_config(config)?.open(&session).await?;
+    let collected = collect(&store, &args).await;
+    store.close().await;
+    let (rows, next) = collected?;
     let devices: Vec<_> = rows.iter().map(shown).collect();
     print::result(output, &json!({"devices": devices, "next": next}), |_| {
         if rows.is_empty() {
@@ -36,7 +38,7 @@ pub(crate) async fn run(config: &Config, args: DeviceList, output: Output) -> an
 
 /// At most as many devices as asked for, and where the next page begins.
 async fn collect(
-    store: &KvDevices,
+    store: &StorePort,
     args: &DeviceList,
 ) -> anyhow::Result<(Vec<Row>, Option<String>)> {
     let mut rows = Vec::new();

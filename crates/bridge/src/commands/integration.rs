@@ -1,13 +1,13 @@
 //! `integration`: which hub a tenant's devices are kept in.
 
 use anyhow::{Context as _, bail};
-use jetstream::{KvDevices, KvIntegrations};
+use jetstream::KvIntegrations;
 use lifecycle::TenantId;
 use reconciler::ports::{DeviceStore as _, Saved};
 use serde_json::{Value, json};
 
 use super::integration_set::{set, test, until_workers_know};
-use crate::adapters::HubFactory;
+use crate::adapters::{HubFactory, RecordStore, StorePort};
 use crate::cli::{self, OfTenant, Output};
 use crate::config::Config;
 use crate::integration::Integration;
@@ -97,8 +97,10 @@ async fn remove(config: &Config, of: OfTenant, force: bool, output: Output) -> a
     let store = KvIntegrations::open(&session.context, &session.names).await?;
     let (bytes, version) = store.load(&tenant).await?.with_context(|| none(&tenant))?;
     let hub = Integration::from_bytes(&tenant, &bytes)?.hub;
-    let devices = KvDevices::open(&session.context, &session.names).await?;
-    let left = identities_left(&devices, &tenant, &hub).await?;
+    let devices = RecordStore::from_config(config)?.open(&session).await?;
+    let left = identities_left(&devices, &tenant, &hub).await;
+    devices.close().await;
+    let left = left?;
     if left > 0 && !force {
         bail!(
             "{left} identities that the worker made are in hub {hub}; decommission the devices in \
@@ -123,7 +125,7 @@ async fn remove(config: &Config, of: OfTenant, force: bool, output: Output) -> a
 
 /// Identities of ours in `hub`, as far as the records know.
 async fn identities_left(
-    devices: &KvDevices,
+    devices: &StorePort,
     tenant: &TenantId,
     hub: &str,
 ) -> anyhow::Result<usize> {

@@ -2,7 +2,9 @@
 
 use jetstream::{Action, Change};
 use mongo::Mongo;
+use serde_json::json;
 
+use super::migrate;
 use crate::adapters::{RecordStore, StoreError};
 use crate::cli::{Output, Setup};
 use crate::config::Config;
@@ -19,16 +21,28 @@ pub(crate) async fn run(config: &Config, args: Setup, output: Output) -> anyhow:
     let records = RecordStore::from_config(config)?;
     let mut changes = jetstream::setup(&session.context, &session.names, how).await?;
     changes.extend(indexes(&records, args.dry_run).await?);
-    print::result(output, &changes, |changes| {
-        let rows = changes.iter().map(|change| {
-            [
-                change.kind.to_owned(),
-                change.name.clone(),
-                action(change, args.dry_run),
-            ]
-        });
-        print::table(["KIND", "NAME", "ACTION"], rows)
-    })
+    let Some(from) = args.migrate_from else {
+        return print::result(output, &changes, |changes| table(changes, args.dry_run));
+    };
+    // People see what was made before the copy begins, which may take long.
+    if output == Output::Text {
+        println!("{}", table(&changes, args.dry_run));
+    }
+    let copied = migrate::copy(config, &session, from, args.dry_run).await?;
+    let shown = json!({"changes": changes, "migrated": copied});
+    print::result(output, &shown, |_| copied.in_words(args.dry_run))?;
+    copied.complete()
+}
+
+fn table(changes: &[Change], dry_run: bool) -> String {
+    let rows = changes.iter().map(|change| {
+        [
+            change.kind.to_owned(),
+            change.name.clone(),
+            action(change, dry_run),
+        ]
+    });
+    print::table(["KIND", "NAME", "ACTION"], rows)
 }
 
 /// The indexes that the records need.
