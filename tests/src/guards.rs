@@ -43,7 +43,7 @@ const ROOT: [&str; 10] = [
 ];
 
 /// Which of our crates may use which others of ours; `*` is all of them. Tests may use more.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("black-box", &[]),
     ("bridge", &["*"]),
     ("http-api", &["messages", "reconciler"]),
@@ -55,6 +55,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("mender-simulator", &["messages"]),
     ("messages", &["lifecycle"]),
     ("mongo", &["lifecycle", "reconciler"]),
+    ("protocol-model", &["lifecycle"]),
     ("reconciler", &["lifecycle"]),
     ("twin", &["messages"]),
     ("xtask", &["*"]),

@@ -6,6 +6,7 @@
 //! one leaves its folder (and nothing else) behind.
 
 pub mod binaries;
+pub mod chaos;
 pub mod cluster;
 pub mod control;
 pub mod dir;

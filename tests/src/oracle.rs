@@ -68,6 +68,8 @@ pub struct Scene {
     pub published: Published,
     /// Places where secrets were found.
     pub leaks: Vec<String>,
+    /// What was still waiting when the wait for rest was given up.
+    pub unrest: Option<String>,
 }
 
 /// Something that does not hold.
@@ -114,6 +116,9 @@ pub fn judge(scene: &Scene) -> Verdict {
     judge_letters(scene, &mut verdict);
     for leak in &scene.leaks {
         verdict.add("S11", leak, "holds a secret");
+    }
+    if let Some(unrest) = &scene.unrest {
+        verdict.add("L1", "rest", unrest.as_str());
     }
     verdict
 }

@@ -34,9 +34,17 @@ fn right() -> Scene {
         delivered_key: Some(KEY.to_owned()),
         deployments: 1,
     };
-    use Status::{Accepted, Pending, Rejected};
     Scene {
-        histories: [("d".to_owned(), vec![Pending, Accepted, Rejected, Accepted])].into(),
+        histories: [(
+            "d".to_owned(),
+            vec![
+                Status::Pending,
+                Status::Accepted,
+                Status::Rejected,
+                Status::Accepted,
+            ],
+        )]
+        .into(),
         mender: [("d".to_owned(), truth)].into(),
         hub: [("d".to_owned(), identity())].into(),
         hub_later: [("d".to_owned(), identity())].into(),
