@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lifecycle::{Failure, Fate, Outcome};
+use lifecycle::{Event, Failure, Fate, Outcome};
 use reconciler::Ended;
 use reconciler::ports::{DeadClass, Payload};
 
@@ -188,6 +188,25 @@ async fn a_wake_up_that_carries_another_event_does_not_lend_its_bytes() {
         ..Payload::default()
     };
     assert_eq!(world.dead[0].payload, anew);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bytes_of_an_earlier_life_are_not_those_of_a_later_one() {
+    let servers = Servers::new();
+    let worker = servers.worker();
+    let replayed = Event {
+        replay: 7,
+        ..accepted(1)
+    };
+    servers.next("hub create", failing(down(), Fate::Done));
+    servers.handle(&worker, &replayed).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    // The first life's message comes once more and finds the later life being worked for.
+    servers.next("hub read", failing(refused(), Fate::Done));
+    servers.handle(&worker, &accepted(1)).await;
+    let world = servers.world();
+    assert_ne!(world.dead[0].payload, bytes_of(&accepted(1)));
+    assert_eq!(world.dead[0].payload.body, b"made anew of accepted-1");
 }
 
 #[tokio::test(start_paused = true)]
