@@ -34,10 +34,7 @@ async fn one_replica_sweeps_at_a_time_and_not_again_before_it_is_due() {
     let Turn::NotDue(wait) = store.take_turn("two", HOUR).await.unwrap() else {
         panic!("only just swept");
     };
-    assert!(
-        wait > HOUR - Duration::from_secs(60) && wait <= HOUR,
-        "{wait:?}"
-    );
+    assert!(wait > HOUR / 2 && wait <= HOUR, "{wait:?}");
     let asked = store.take_turn("two", Duration::ZERO).await.unwrap();
     assert!(matches!(asked, Turn::Mine(_)), "an operator need not wait");
     nats.dir.passed();
