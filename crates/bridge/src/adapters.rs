@@ -3,10 +3,12 @@
 mod failure;
 mod hub;
 mod hubs;
+mod lists;
 mod mender;
 mod store;
 mod twins;
 
+pub(crate) use hub::HubPort;
 pub(crate) use hubs::{FRESH_FOR, HubFactory, Integrations};
 pub(crate) use mender::MenderPort;
 pub(crate) use store::{RecordStore, StoreError, StorePort};

@@ -1,5 +1,7 @@
 //! The command line. Help texts are written for somebody who has only this.
 
+mod sweep;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -7,6 +9,7 @@ use lifecycle::{DeviceId, TenantId};
 
 use crate::config::StoreKind;
 use crate::integration::Tier;
+pub(crate) use sweep::{Adopt, Resync, Sweep};
 
 /// Keeps Azure IoT Hub's identity registry in step with the Mender server.
 ///
@@ -59,6 +62,8 @@ pub(crate) enum Command {
     /// Lists, shows and replays dead letters.
     #[command(subcommand)]
     Dlq(Dlq),
+    /// Compares Mender, records and hubs now, and repairs what differs.
+    Sweep(Sweep),
     /// Reads and edits device twins.
     #[command(subcommand)]
     Twin(Twin),
@@ -148,6 +153,10 @@ pub(crate) struct OneDevice {
 pub(crate) enum Device {
     /// Shows what Mender wants of a device, what the hub has, and what is still open.
     Show(OneDevice),
+    /// Makes identities ours that somebody else made in the hub: from then on they follow Mender.
+    Adopt(Adopt),
+    /// Delivers a device's connection string once more, with a new key if asked.
+    Resync(Resync),
     /// Lists devices, in pages.
     List(DeviceList),
 }

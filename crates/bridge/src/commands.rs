@@ -1,11 +1,14 @@
 //! The commands beside `run`, one module each.
 
+mod adopt;
 pub(crate) mod device;
 mod device_list;
 pub(crate) mod dlq;
 pub(crate) mod integration;
 mod integration_set;
 pub(crate) mod migrate;
+mod resync;
 pub(crate) mod setup;
 pub(crate) mod status;
+pub(crate) mod sweep;
 pub(crate) mod twin;

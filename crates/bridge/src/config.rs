@@ -25,6 +25,7 @@ pub(crate) struct Config {
     pub(crate) hub: Hub,
     pub(crate) worker: Worker,
     pub(crate) retry: Retry,
+    pub(crate) sweep: Sweep,
     pub(crate) secrets: Secrets,
     pub(crate) twin: Twin,
     pub(crate) http: Http,
@@ -234,6 +235,47 @@ impl Default for Retry {
             cap_ms: 300_000,
             max_age_s: 7 * 24 * 3600,
         }
+    }
+}
+
+/// The regular comparison of Mender, records and hubs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Sweep {
+    pub(crate) enabled: bool,
+    /// Time between two passes. Seconds.
+    pub(crate) every_s: u64,
+    /// What changed within this time is left alone, and what Mender does not have must be missing
+    /// for this long. Seconds.
+    pub(crate) grace_s: u64,
+    /// Largest share of a tenant's devices that one pass may disable or delete; 20 always may.
+    pub(crate) max_change_share: f64,
+    /// Take in accepted devices without a record that may be older than the integration.
+    pub(crate) adopt_unrecorded: bool,
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            every_s: 3_600,
+            grace_s: 300,
+            max_change_share: 0.1,
+            adopt_unrecorded: false,
+        }
+    }
+}
+
+impl Sweep {
+    /// The share in thousandths.
+    pub(crate) fn max_change_permille(&self) -> u32 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 0 and 1000"
+        )]
+        let permille = (self.max_change_share.clamp(0.0, 1.0) * 1000.0).round() as u32;
+        permille
     }
 }
 

@@ -26,6 +26,10 @@ pub(crate) struct Integration {
     pub(crate) hub: String,
     /// Name of the shared access policy.
     pub(crate) policy: String,
+    /// When the tenant first got an integration, microseconds since the epoch; `None` in what
+    /// older versions stored.
+    #[serde(default)]
+    pub(crate) since_us: Option<i64>,
     /// Counts the changes.
     pub(crate) generation: u64,
     /// Pricing tier of the hub, which decides its allowance.
@@ -95,6 +99,10 @@ impl Integration {
             tenant: new.tenant.clone(),
             hub: new.hub,
             policy: new.policy,
+            since_us: before.map_or_else(
+                || Some(jiff::Timestamp::now().as_microsecond()),
+                |before| before.since_us,
+            ),
             generation: before.map_or(1, |before| before.generation + 1),
             tier: new.tier,
             units: new.units,

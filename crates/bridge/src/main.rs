@@ -12,6 +12,7 @@ mod print;
 mod run;
 mod seal;
 mod session;
+mod sweeping;
 
 use std::process::ExitCode;
 
@@ -60,6 +61,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Integration(what) => commands::integration::run(&config, what, output).await,
         Command::Device(what) => commands::device::run(&config, what, output).await,
         Command::Dlq(what) => commands::dlq::run(&config, what, output).await,
+        Command::Sweep(args) => commands::sweep::run(&config, args, output).await,
         Command::Twin(what) => commands::twin::run(&config, what, output).await,
     }
 }

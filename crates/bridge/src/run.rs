@@ -8,6 +8,7 @@ mod http;
 mod metrics;
 mod readiness;
 mod signals;
+mod sweeper;
 mod waiting;
 
 use std::sync::Arc;
@@ -109,6 +110,10 @@ async fn work(
         let ingest = Ingest::new(&session.context, streams.clone(), how);
         counted.ingest.get_or_init(|| ingest.counters());
         beside.spawn(ingest.run(stop.clone()));
+    }
+    if config.sweep.enabled {
+        let (config, session) = (config.clone(), session.clone());
+        beside.spawn(sweeper::run(config, session, stop.clone()));
     }
     let twins = if config.twin.enabled {
         let port = TwinPort::new(integrations.clone());

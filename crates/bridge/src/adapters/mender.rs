@@ -17,7 +17,7 @@ const FINGERPRINT: usize = 8;
 /// Clients of Mender's services.
 #[derive(Clone)]
 pub(crate) struct MenderPort {
-    deviceauth: Deviceauth,
+    pub(super) deviceauth: Deviceauth,
     deviceconfig: Deviceconfig,
 }
 
@@ -101,7 +101,7 @@ impl Mender for MenderPort {
 }
 
 /// What a failed call of a Mender service asks for.
-fn of_mender(error: &mender::Error) -> (Failure, Fate) {
+pub(super) fn of_mender(error: &mender::Error) -> (Failure, Fate) {
     let text = error.to_string();
     let failure = match error {
         mender::Error::Refused { .. } => Failure::Permanent(text),

@@ -14,6 +14,8 @@ use crate::session::Session;
 pub(crate) async fn run(config: &Config, what: Device, output: Output) -> anyhow::Result<()> {
     match what {
         Device::Show(one) => show(config, one, output).await,
+        Device::Adopt(args) => Box::pin(super::adopt::run(config, args, output)).await,
+        Device::Resync(args) => Box::pin(super::resync::run(config, args, output)).await,
         Device::List(args) => super::device_list::run(config, args, output).await,
     }
 }

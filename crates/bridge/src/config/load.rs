@@ -106,6 +106,10 @@ fn check(config: &Config) -> Result<(), String> {
             "`worker.in_flight` and `worker.max_deliveries` must be more than 0".to_owned(),
         );
     }
+    let sweep = &config.sweep;
+    if sweep.every_s == 0 || !(0.0..=1.0).contains(&sweep.max_change_share) {
+        return Err("`sweep` needs every_s > 0 and max_change_share from 0 to 1".to_owned());
+    }
     if config.nats.url.trim().is_empty() {
         return Err("`nats.url` is empty".to_owned());
     }
