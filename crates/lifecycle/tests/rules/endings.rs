@@ -66,6 +66,16 @@ fn an_ended_event_is_reported_before_its_message_is_acknowledged() {
 }
 
 #[test]
+fn a_superseded_event_does_not_join_the_work_for_another() {
+    let mut scene = Scene::new();
+    scene.feed(Input::Event(accepted(5)));
+    assert_eq!(scene.outcome(rejected(4)), Some(Outcome::Superseded));
+    assert!(scene.requests.is_empty(), "{:?}", scene.requests);
+    let working = scene.record().working.as_ref().expect("still worked for");
+    assert_eq!(working.event, accepted(5));
+}
+
+#[test]
 fn an_owed_outcome_stays_in_the_record_until_it_is_reported() {
     let mut scene = Scene::new();
     scene.trouble = vec![Trouble::Refuse(down())];
