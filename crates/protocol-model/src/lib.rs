@@ -29,9 +29,11 @@
 //!   store has forgotten by it is forgotten: only S1, S5, S7, S10 and the end are judged then.
 
 pub mod action;
+mod deed;
 mod hub;
 pub mod model;
 pub mod mutant;
+mod perform;
 pub mod rule;
 pub mod run;
 pub mod scenario;

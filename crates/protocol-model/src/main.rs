@@ -99,8 +99,8 @@ fn cores() -> usize {
 }
 
 fn choose(names: &[String]) -> Result<Option<Vec<Scenario>>, &String> {
-    let named = names.iter().map(|name| scenarios::named(name).ok_or(name));
-    let chosen: Vec<Scenario> = named.collect::<Result<_, _>>()?;
+    let found = names.iter().map(|name| scenarios::named(name).ok_or(name));
+    let chosen: Vec<Scenario> = found.collect::<Result<_, _>>()?;
     Ok((!chosen.is_empty()).then_some(chosen))
 }
 
@@ -114,25 +114,25 @@ fn tell(args: &Args, text: &str) {
 
 /// Explores scenarios, sharing what is left of the states fairly: what one does not need goes to
 /// the ones after it.
-fn share(args: &Args, scenarios: Vec<Scenario>, threads: usize, summary: &mut Summary) {
-    let mut others = scenarios.len();
-    for scenario in scenarios {
+fn share(args: &Args, queue: Vec<Scenario>, threads: usize, summary: &mut Summary) {
+    let mut others = queue.len();
+    for scenario in queue {
         let left = args.states.saturating_sub(summary.unique_states);
         let name = scenario.name;
         let about = configuration(&scenario);
         let progress = |seen| eprintln!("{name}: {seen} states so far");
-        let explored = explore(scenario, None, threads, (left / others).max(1), progress);
+        let found = explore(scenario, None, threads, (left / others).max(1), progress);
         others -= 1;
-        summary.unique_states += explored.unique_states;
-        summary.violations += explored.broken.len() + usize::from(!explored.ends_well);
-        tell(args, &row(&explored, &about));
-        for (rule, run) in &explored.broken {
+        summary.unique_states += found.unique_states;
+        summary.violations += found.broken.len() + usize::from(!found.ends_well);
+        tell(args, &row(&found, &about));
+        for (rule, run) in &found.broken {
             tell(
                 args,
                 &format!("  VIOLATION of {rule}:\n    {}", run.join("\n    ")),
             );
         }
-        if !explored.ends_well {
+        if !found.ends_well {
             tell(args, "  VIOLATION: no run comes to a good end");
         }
     }
@@ -142,9 +142,9 @@ fn mutants(args: &Args, threads: usize, summary: &mut Summary) {
     tell(args, "\nmutants: each rule removed once, to be caught");
     for &mutant in Mutant::ALL {
         let scenario = scenarios::named(mutant.scenario()).expect("mutants name scenarios");
-        let explored = explore(scenario, Some(mutant), threads, STATES_FOR_A_MUTANT, |_| {});
+        let found = explore(scenario, Some(mutant), threads, STATES_FOR_A_MUTANT, |_| {});
         summary.mutants += 1;
-        let verdict = match explored.broken.first() {
+        let verdict = match found.broken.first() {
             Some((rule, run)) => {
                 summary.mutants_caught += 1;
                 format!("caught after {} actions: {rule}", run.len())
@@ -170,18 +170,18 @@ fn heading() -> String {
     )
 }
 
-fn row(explored: &Explored, about: &str) -> String {
-    let end = if explored.complete {
+fn row(found: &Explored, about: &str) -> String {
+    let end = if found.complete {
         "complete"
     } else {
         "stopped"
     };
     format!(
         "{:15} {:>11} {:>6} {:>8}  {end:8}  {about}",
-        explored.name,
-        explored.unique_states,
-        explored.depth,
-        seconds(explored.took),
+        found.name,
+        found.unique_states,
+        found.depth,
+        seconds(found.took),
     )
 }
 

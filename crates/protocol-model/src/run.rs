@@ -118,3 +118,45 @@ impl Limit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenarios;
+
+    fn explored(name: &str, mutant: Option<Mutant>, states: usize) -> Explored {
+        let scenario = scenarios::named(name).expect("a scenario");
+        explore(scenario, mutant, 1, states, |_| {})
+    }
+
+    #[test]
+    fn a_small_scenario_is_explored_to_its_end_and_breaks_nothing() {
+        let explored = explored("order", None, usize::MAX);
+        assert_eq!(explored.broken, []);
+        assert!(explored.complete && explored.ends_well);
+        assert!(explored.unique_states > 100, "{explored:?}");
+    }
+
+    #[test]
+    fn without_its_rule_the_same_scenario_breaks_and_the_run_is_told() {
+        let explored = explored("order", Some(Mutant::ArrivalOrder), usize::MAX);
+        let (rule, run) = explored.broken.first().expect("a broken rule");
+        assert!(rule.starts_with("L2"), "{rule}");
+        assert!(run.len() > 5, "{run:?}");
+    }
+
+    #[test]
+    fn a_large_scenario_stops_when_enough_was_seen() {
+        let explored = explored("gone-3", None, 500);
+        assert!(!explored.complete);
+        assert_eq!(explored.broken, []);
+    }
+
+    #[test]
+    fn every_mutant_is_at_home_in_a_small_scenario() {
+        let small: Vec<_> = scenarios::small().iter().map(|small| small.name).collect();
+        for mutant in Mutant::ALL {
+            assert!(small.contains(&mutant.scenario()), "{mutant:?}");
+        }
+    }
+}

@@ -175,7 +175,7 @@ impl Scenario {
 
     /// The event at this place of the script in this life.
     #[must_use]
-    pub fn event(&self, place: u8, replay: u8) -> Event {
+    pub(crate) fn event(&self, place: u8, replay: u8) -> Event {
         let scripted = self.scripted(place);
         Event {
             id: EventId(format!("e{place}")),
@@ -192,7 +192,7 @@ impl Scenario {
 
     /// The event at this place; behind the last one the sweep's copy of the newest one.
     #[must_use]
-    pub fn scripted(&self, place: u8) -> Scripted {
+    pub(crate) fn scripted(&self, place: u8) -> Scripted {
         let newest = || self.events.iter().max_by_key(|event| event.rank);
         *self
             .events
@@ -227,7 +227,7 @@ pub fn tick(time: Timestamp) -> u8 {
 
 /// The place in the script of the event of this name.
 #[must_use]
-pub fn place(id: &EventId) -> u8 {
+pub(crate) fn place(id: &EventId) -> u8 {
     let place = id.0.strip_prefix('e').and_then(|place| place.parse().ok());
     place.expect("the model names its events")
 }

@@ -4,6 +4,7 @@
 //! (clap's own).
 
 mod demo;
+mod model;
 mod test;
 mod tools;
 
@@ -22,6 +23,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Args),
+    Model(model::Args),
     Test(test::Args),
     Tools(tools::Args),
 }
@@ -38,6 +40,7 @@ enum Output {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
+        Command::Model(args) => model::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Tools(args) => tools::run(&args),
     };

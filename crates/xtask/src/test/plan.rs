@@ -19,6 +19,8 @@ pub(super) enum Group {
     Guards,
     /// Unit tests and doc tests.
     Unit,
+    /// The protocol under a model checker, in its short form.
+    Model,
     /// Tests of the real binaries against a real nats-server.
     BlackBox,
 }
@@ -153,7 +155,7 @@ fn checks() -> Vec<Step> {
 }
 
 fn tests(filter: Option<&str>) -> Vec<Step> {
-    use Group::{BlackBox, Unit};
+    use Group::{BlackBox, Model, Unit};
     let test = |group, title, words| {
         let mut call = call(words);
         call.arguments.extend(
@@ -175,6 +177,11 @@ fn tests(filter: Option<&str>) -> Vec<Step> {
             "test --workspace --lib --bins --examples --locked",
         ),
         test(Unit, "doc tests", "test --workspace --doc --locked"),
+        Step {
+            group: Model,
+            title: "model of the protocol",
+            action: Action::Cargo(call("run --release --locked --package protocol-model")),
+        },
         Step {
             group: BlackBox,
             title: "building the binaries",
