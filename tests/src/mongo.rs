@@ -35,29 +35,31 @@ struct Own {
 
 impl MongoServer {
     /// Starts a server with its storage in `dir`, or takes the one that `TEST_MONGODB_URI` names.
-    /// Where there is none, says that `test` is skipped, and returns `None`.
-    pub async fn start_or_skip(dir: &Path, test: &str) -> Result<Option<Self>> {
-        match tokio::task::spawn_blocking(tools::mongo).await? {
-            Ok(Mongo::Uri(uri)) => Ok(Some(Self { uri, own: None })),
-            Ok(Mongo::Server(binary)) => Ok(Some(Self::start(&binary, dir).await?)),
-            Err(reason) => {
-                skips::skip(test, &format!("no MongoDB: {reason:#}"));
-                Ok(None)
-            }
-        }
-    }
-
-    async fn start(binary: &Path, dir: &Path) -> Result<Self> {
-        let (process, port) = launch(binary, dir, "0").await?;
+    pub async fn start(dir: &Path) -> Result<Self> {
+        let binary = match tokio::task::spawn_blocking(tools::mongo).await?? {
+            Mongo::Uri(uri) => return Ok(Self { uri, own: None }),
+            Mongo::Server(binary) => binary,
+        };
+        let (process, port) = launch(&binary, dir, "0").await?;
         Ok(Self {
             uri: format!("mongodb://127.0.0.1:{port}/?directConnection=true"),
             own: Some(Own {
                 process,
-                binary: binary.to_owned(),
+                binary,
                 dir: dir.to_owned(),
                 port,
             }),
         })
+    }
+
+    /// Like [`MongoServer::start`]; where there is no MongoDB, says that `test` is skipped, and
+    /// returns `None`.
+    pub async fn start_or_skip(dir: &Path, test: &str) -> Result<Option<Self>> {
+        if let Err(reason) = tokio::task::spawn_blocking(tools::mongo).await? {
+            skips::skip(test, &format!("no MongoDB: {reason:#}"));
+            return Ok(None);
+        }
+        Self::start(dir).await.map(Some)
     }
 
     /// Its connection string, the same over restarts.

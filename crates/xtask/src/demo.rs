@@ -16,11 +16,21 @@ mod stage;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use black_box::{TestDir, binaries::Binary, tools};
+use black_box::{
+    TestDir,
+    binaries::Binary,
+    tools::{self, Mongo},
+};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::{judge::Verdict, play::Play, progress::Progress, report::Facts, stage::Stage};
+use self::{
+    judge::Verdict,
+    play::Play,
+    progress::Progress,
+    report::Facts,
+    stage::{Stage, Store},
+};
 use crate::Output;
 
 /// Plays a fleet through the real worker, a hub emulator and a Mender simulator, and judges it.
@@ -36,6 +46,9 @@ pub(crate) struct Args {
     /// Decides the order of the events; a new one for each run unless given.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Where the worker keeps its records.
+    #[arg(long, value_enum, default_value_t = Store::Jetstream)]
+    store: Store,
     /// Keeps the folder with logs, streams and evidence even if all is well.
     #[arg(long)]
     keep: bool,
@@ -51,7 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        unless_interrupted(equip()).await??;
+        unless_interrupted(equip(args.store)).await??;
         let dir = TestDir::new("demo")?;
         match unless_interrupted(Box::pin(perform(args, dir.path()))).await {
             Ok(Ok(ended)) => {
@@ -82,9 +95,15 @@ impl Ended {
 }
 
 /// Fetches and builds what is needed, before any clock runs. Cargo shows its own progress.
-async fn equip() -> Result<()> {
+async fn equip(store: Store) -> Result<()> {
     let nats = tokio::task::spawn_blocking(tools::nats_server).await??;
     eprintln!("nats-server {} ({})", nats.version, nats.path.display());
+    if store == Store::Mongodb {
+        match tokio::task::spawn_blocking(tools::mongo).await?? {
+            Mongo::Uri(_) => eprintln!("MongoDB that {} names", tools::MONGODB_URI),
+            Mongo::Server(path) => eprintln!("stand-in for MongoDB ({})", path.display()),
+        }
+    }
     for binary in [
         Binary::MenderIothub,
         Binary::IothubEmulator,
@@ -110,7 +129,7 @@ async fn perform(args: &Args, dir: &Path) -> Result<Ended> {
     let seed = args.seed.map_or_else(random_seed, Ok)?;
     let progress = Progress::start();
     progress.step(&format!("{} devices, seed {seed}", args.devices));
-    let stage = Stage::set(dir).await?;
+    let stage = Stage::set(dir, args.store).await?;
     progress.step("nats-server, hub emulator, Mender simulator and worker are up");
     let devices = usize::try_from(args.devices)?;
     let mut play = Play::cast(stage, devices, seed, &progress).await?;

@@ -7,15 +7,15 @@ mod plan;
 
 use std::{
     collections::BTreeSet,
-    env,
+    env, fs,
     io::IsTerminal as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
-use black_box::{binaries, tools, workspace};
+use black_box::{TestDir, binaries, skips, tools, workspace};
 
 use plan::{Action, CargoCall, Group, Step};
 
@@ -43,7 +43,10 @@ enum Verdict {
 /// Runs the steps; `Ok(false)` when one failed.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let groups = Group::chosen(&args.only, args.filter.is_some());
-    let environment = environment(&groups)?;
+    let dir = TestDir::new("test")?;
+    let skips = dir.path().join("skips");
+    let mut environment = environment(&groups)?;
+    environment.push((skips::SKIPS, skips.clone()));
     let paint = std::io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
     let mut passed = 0;
     for step in plan::steps(&groups, args.filter.as_deref()) {
@@ -63,12 +66,31 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
                     step.title
                 );
                 eprintln!("to repeat it: {}", step.action.command());
+                dir.passed();
                 return Ok(false);
             }
         }
     }
-    println!("{passed} steps passed");
+    dir.passed();
+    println!("{passed} steps passed{}", skipped(&skips));
     Ok(true)
+}
+
+/// The tests that said that they cannot run here, for the end of the last line.
+fn skipped(skips: &Path) -> String {
+    let said = fs::read_to_string(skips).unwrap_or_default();
+    let reasons: BTreeSet<&str> = said
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(_, reason)| reason)
+        .collect();
+    match said.lines().count() {
+        0 => String::new(),
+        count => {
+            let reasons: Vec<_> = reasons.into_iter().collect();
+            format!(", {count} tests SKIPPED ({})", reasons.join("; "))
+        }
+    }
 }
 
 /// A variable that the steps get beside those they name themselves.
@@ -90,9 +112,24 @@ fn environment(groups: &BTreeSet<Group>) -> Result<Vec<Variable>> {
         let this = env::current_exe().context("failed to find the folder of the binaries")?;
         let folder = this.parent().context("this program is in no folder")?;
         variables.push(("NATS_SERVER", nats.path));
+        variables.extend(without_mongo());
         variables.push((binaries::BIN_DIR, folder.to_owned()));
     }
     Ok(variables)
+}
+
+/// Builds the stand-in for MongoDB, unless there is one. Where that fails, the tests that need it
+/// are told to do without rather than to try again, each on its own.
+fn without_mongo() -> Option<Variable> {
+    match tools::mongo() {
+        Ok(tools::Mongo::Uri(_)) => eprintln!("MongoDB: the one that {} names", tools::MONGODB_URI),
+        Ok(tools::Mongo::Server(path)) => eprintln!("stand-in for MongoDB: {}", path.display()),
+        Err(reason) => {
+            eprintln!("\nWARNING: every test that needs MongoDB will be SKIPPED: {reason:#}\n");
+            return Some((tools::MONGODB_URI, "skip".into()));
+        }
+    }
+    None
 }
 
 fn perform(step: &Step, environment: &[Variable]) -> Result<Verdict> {
@@ -149,4 +186,19 @@ fn heading(paint: bool, text: &str) {
 
 fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skipped_tests_are_counted_with_their_reasons() {
+        let dir = TestDir::new("skips").unwrap();
+        let skips = dir.path().join("skips");
+        assert_eq!(skipped(&skips), "");
+        fs::write(&skips, "SKIPPED a: no x: y\nSKIPPED b: no x: y\n").unwrap();
+        assert_eq!(skipped(&skips), ", 2 tests SKIPPED (no x: y)");
+        dir.passed();
+    }
 }

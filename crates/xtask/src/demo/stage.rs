@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Result, bail};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use black_box::{Emulator, Installation, NatsServer, Simulator, Worker};
+use black_box::{Emulator, Installation, MongoServer, NatsServer, Simulator, Worker};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 /// Devices that the worker has in work at once, and so may have in work when it is killed.
@@ -17,17 +17,39 @@ pub(super) struct Stage {
     pub(super) simulator: Simulator,
     pub(super) emulator: Emulator,
     pub(super) nats: NatsServer,
+    /// Where the records are, if not in NATS.
+    _mongo: Option<MongoServer>,
+}
+
+/// Where the worker keeps its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Store {
+    /// A bucket in NATS.
+    Jetstream,
+    /// A server that speaks MongoDB's protocol, or the one that `TEST_MONGODB_URI` names.
+    Mongodb,
 }
 
 impl Stage {
     /// Starts everything in `dir`; the worker is ready for work, and its hub is integrated.
-    pub(super) async fn set(dir: &Path) -> Result<Self> {
+    pub(super) async fn set(dir: &Path, store: Store) -> Result<Self> {
+        let mongo = match store {
+            Store::Jetstream => None,
+            Store::Mongodb => Some(MongoServer::start(dir).await?),
+        };
         let nats = NatsServer::start(dir).await?;
         let emulator = Emulator::start(dir, &[]).await?;
         let simulator = Simulator::start(dir, nats.url(), &[]).await?;
         fs::write(dir.join("secrets.key"), random_key()?)?;
         let configuration = configuration(dir, &nats, &emulator, &simulator);
-        let installation = Installation::new(dir, &configuration).await?;
+        let mut installation = Installation::new(dir, &configuration).await?;
+        if let Some(mongo) = &mongo {
+            let database = dir.file_name().unwrap_or_default().to_string_lossy();
+            installation = installation
+                .variable("MENDER_IOTHUB__STORE__KIND", "mongodb")
+                .variable("MENDER_IOTHUB__STORE__URI", mongo.uri())
+                .variable("MENDER_IOTHUB__STORE__DATABASE", &database);
+        }
         command(&installation, &["setup"], "").await?;
         let integrate = ["integration", "set", "--tier", "unlimited"];
         command(&installation, &integrate, emulator.connection_string()).await?;
@@ -38,6 +60,7 @@ impl Stage {
             simulator,
             emulator,
             nats,
+            _mongo: mongo,
         })
     }
 }
