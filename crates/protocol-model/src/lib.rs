@@ -16,6 +16,9 @@
 //! - **A tick passes** only if somebody waits for it. It cuts off nobody: a worker that gives up
 //!   waiting, or is too slow to send, does so as a fault of its own, which runs out. So each run
 //!   ends, and whoever goes round in circles is found by the number of saves or ticks.
+//! - **Slow workers.** A tick that passes while somebody is at work is a fault that runs out too. With
+//!   no end of them two workers can rob each other of every save, a lease each time: unlikely, and
+//!   no rule forbids it.
 //! - **Workers' clocks** are lower bounds of the servers' time. They are exact, or behind by as much
 //!   as the stamps of message and record allow (`behind`). Anything between is a mixture of the two.
 //! - **Dropped requests** are requests that never take effect until their lease ends; a lost reply is

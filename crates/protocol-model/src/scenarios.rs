@@ -11,6 +11,7 @@ const NONE: Faults = Faults {
     crashes: 0,
     timeouts: 0,
     delays: 0,
+    slow_ticks: 3,
     redeliveries: 0,
     refusals: 0,
     stale: 0,
