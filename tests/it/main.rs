@@ -2,11 +2,16 @@
 
 mod bad_input;
 mod chaos;
+mod client;
+mod conformance;
 mod docs;
 mod emulator;
 mod harness;
 mod main_job;
 mod mongodb;
+mod operations;
 mod operators;
+mod sdk;
 mod stage;
+mod sweep;
 mod workspace;

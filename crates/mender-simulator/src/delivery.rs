@@ -21,6 +21,8 @@ pub(crate) struct Delivery {
     pub(crate) shuffle_seed: Option<u64>,
     /// Keep the messages until they are released.
     pub(crate) hold: bool,
+    /// Say nothing: the server died before it could publish.
+    pub(crate) lose: bool,
 }
 
 /// What became of the events of a call.
@@ -52,6 +54,10 @@ pub(crate) async fn deliver(
     messages: Vec<Message>,
     delivery: Delivery,
 ) -> Result<Report, ControlError> {
+    if delivery.lose {
+        finish(simulator, &messages);
+        return Ok(Report::default());
+    }
     let messages = delivery.arrange(messages);
     if delivery.hold {
         let held = messages.len();
@@ -77,9 +83,8 @@ pub(crate) async fn release(
     publish(simulator, &delivery.arrange(held)).await
 }
 
-async fn publish(simulator: &Simulator, messages: &[Message]) -> Result<Report, ControlError> {
-    let published = simulator.publisher.publish(messages).await;
-    // The device goes last, as in Mender's workflow.
+/// The device goes last, as in Mender's workflow.
+fn finish(simulator: &Simulator, messages: &[Message]) {
     for key in messages
         .iter()
         .filter_map(|message| message.finishes.as_ref())
@@ -87,6 +92,11 @@ async fn publish(simulator: &Simulator, messages: &[Message]) -> Result<Report, 
         simulator.fleet().remove(key);
         simulator.configurations().remove(key);
     }
+}
+
+async fn publish(simulator: &Simulator, messages: &[Message]) -> Result<Report, ControlError> {
+    let published = simulator.publisher.publish(messages).await;
+    finish(simulator, messages);
     let published = published.map_err(|error| ControlError::Unpublishable(error.to_string()))?;
     Ok(Report {
         published: published.events,
@@ -121,6 +131,7 @@ mod tests {
             duplicate: 1,
             shuffle_seed: Some(3),
             hold: false,
+            lose: false,
         };
         let mut order = arranged(delivery);
         assert_eq!(order, arranged(delivery));

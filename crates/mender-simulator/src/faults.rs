@@ -29,6 +29,10 @@ pub(crate) enum When {
 /// How requests of one service fail.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own on the wire"
+)]
 pub(crate) struct Fault {
     /// Every how many requests it strikes; the first one is that number.
     pub(crate) every: u64,
@@ -45,6 +49,9 @@ pub(crate) struct Fault {
     /// Deployments are answered with the all-zero id and not started. Only requests to deploy
     /// count then.
     pub(crate) zero_deployment_id: bool,
+    /// Lists of devices are empty, whatever there is. A device that is asked for by its path is
+    /// still there.
+    pub(crate) empty_lists: bool,
     /// Nobody is there: all connections are closed, whatever else is said.
     pub(crate) down: bool,
 }
@@ -59,6 +66,7 @@ impl Default for Fault {
             delay_ms: 0,
             times: None,
             zero_deployment_id: false,
+            empty_lists: false,
             down: false,
         }
     }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use serde_json::json;
 
 use crate::faults::{Fault, Service, When};
 use crate::replies::refusal;
@@ -39,6 +40,12 @@ async fn inject(
     };
     if fault.down {
         return hang_up();
+    }
+    if fault.empty_lists {
+        if request.uri().path().ends_with("/devices") {
+            return Json(json!([])).into_response();
+        }
+        return next.run(request).await;
     }
     if fault.zero_deployment_id {
         request.extensions_mut().insert(ZeroDeploymentId);

@@ -160,7 +160,7 @@ pub(crate) fn read_with_delivery<T: DeserializeOwned>(
 ) -> Result<(T, Delivery), ControlError> {
     let mut order: Map<String, Value> = read(bytes)?;
     let mut delivery = Map::new();
-    for name in ["duplicate", "shuffle_seed", "hold"] {
+    for name in ["duplicate", "shuffle_seed", "hold", "lose"] {
         delivery.extend(order.remove_entry(name));
     }
     let delivery: Delivery = value(delivery)?;
