@@ -20,9 +20,11 @@ use tracing::debug;
 
 use crate::auth::{Permission, Policy};
 use crate::chunks::Chunks;
+use crate::control_behaviour;
 use crate::control_devices;
 use crate::faults::FaultProgram;
 use crate::hub::Hub;
+use crate::registry::Target;
 use crate::router::parameter;
 use crate::server::{Dropped, accept};
 
@@ -93,6 +95,12 @@ fn route(hub: &Arc<Hub>, method: &Method, path: &str, query: &str, body: &[u8]) 
         ("GET", ["devices", id]) => control_devices::get(hub, id, query),
         ("PUT", ["devices", id]) => control_devices::put(hub, id, query, body),
         ("DELETE", ["devices", id]) => control_devices::delete(hub, id),
+        (verb, ["devices", device, rest @ ..]) if !rest.is_empty() => {
+            match on_living(hub, verb, device, rest, body) {
+                Some(reply) => reply,
+                None => problem(StatusCode::NOT_FOUND, "no such path on the control port"),
+            }
+        }
         (_, ["healthz" | "journal" | "faults" | "devices"] | ["devices" | "policies", _]) => {
             problem(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -100,6 +108,28 @@ fn route(hub: &Arc<Hub>, method: &Method, path: &str, query: &str, body: &[u8]) 
             )
         }
         _ => problem(StatusCode::NOT_FOUND, "no such path on the control port"),
+    }
+}
+
+/// What devices and modules do by themselves.
+fn on_living(
+    hub: &Arc<Hub>,
+    verb: &str,
+    device: &str,
+    rest: &[&str],
+    body: &[u8],
+) -> Option<Reply> {
+    let (module, what) = match *rest {
+        [what] => (None, what),
+        ["modules", module, what] => (Some(module.to_owned()), what),
+        _ => return None,
+    };
+    let device = device.to_owned();
+    let target = Target { device, module };
+    match (verb, what) {
+        (_, "behaviour") => control_behaviour::answer(hub, verb, target, body),
+        ("PUT", "reported") => Some(control_behaviour::report(hub, &target, body)),
+        _ => None,
     }
 }
 

@@ -25,7 +25,7 @@ use crate::registry::Gate;
 use crate::reply::{CONTINUATION, Outcome, render};
 use crate::router::{self, Route, api_version};
 use crate::service::{self, Call};
-use crate::throttle::Verdict;
+use crate::throttle::{self, Verdict};
 
 /// A request that has been read to its end.
 pub(crate) struct Arrived {
@@ -99,7 +99,7 @@ fn decide(hub: &Hub, head: &Parts, route: &Route) -> Option<Fault> {
 
 /// Admission, the queue of the throttle, and the operation itself.
 async fn take_effect(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     seq: u64,
     arrived: &Arrived,
     route: &Route,
@@ -166,6 +166,7 @@ fn queue(hub: &Hub, route: &Route, body: &[u8]) -> Result<Duration, ServiceError
     };
     let operations = match route.operation {
         Operation::Bulk => bulk::count(body),
+        Operation::Method | Operation::ModuleMethod => throttle::method_units(body.len()),
         _ => 1,
     };
     let (mut throttle, now) = hub.throttle();

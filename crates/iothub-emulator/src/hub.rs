@@ -3,15 +3,18 @@
 //! Each part has its own short lock, never held across an await: state first of all, whose lock
 //! also orders the effects, so that their times in the journal tell which came first.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use tokio::sync::Notify;
+
 use crate::auth::{Audience, Policies};
 use crate::authentication::FreshKeys;
+use crate::behaviour::Behaviour;
 use crate::choices::Choices;
 use crate::dates::{Clock, Ticks};
 use crate::faults::FaultProgram;
@@ -21,6 +24,20 @@ use crate::throttle::Throttle;
 
 /// Size of the keys the hub makes.
 const KEY_BYTES: usize = 32;
+
+/// What a hub starts with.
+pub(crate) struct Settings {
+    pub(crate) registry: Registry,
+    pub(crate) policies: Policies,
+    pub(crate) audience: Audience,
+    pub(crate) throttle: Throttle,
+    pub(crate) journal: Journal,
+    /// Time added to every request.
+    pub(crate) latency: Duration,
+    pub(crate) choices: Choices,
+    /// How new devices behave.
+    pub(crate) template: Option<Arc<Behaviour>>,
+}
 
 /// One emulated hub.
 #[derive(Debug)]
@@ -36,31 +53,29 @@ pub(crate) struct Hub {
     pub(crate) latency: Duration,
     /// What to do where the service's documents say nothing.
     pub(crate) choices: Choices,
+    /// Wakes who waits for a device to connect.
+    pub(crate) connections: Notify,
+    /// How new devices behave.
+    template: Option<Arc<Behaviour>>,
     started: Instant,
     dice: SystemRandom,
 }
 
 impl Hub {
-    /// An empty hub.
-    pub(crate) fn new(
-        policies: Policies,
-        audience: Audience,
-        throttle: Throttle,
-        journal: Journal,
-        latency: Duration,
-        registry: Registry,
-        choices: Choices,
-    ) -> Self {
+    /// A hub that starts like this.
+    pub(crate) fn new(settings: Settings) -> Self {
         Self {
-            registry: Mutex::new(registry),
-            policies: RwLock::new(policies),
-            audience,
-            throttle: Mutex::new(throttle),
+            registry: Mutex::new(settings.registry),
+            policies: RwLock::new(settings.policies),
+            audience: settings.audience,
+            throttle: Mutex::new(settings.throttle),
             faults: Mutex::default(),
-            journal,
+            journal: settings.journal,
             clock: Clock::default(),
-            latency,
-            choices,
+            latency: settings.latency,
+            choices: settings.choices,
+            connections: Notify::new(),
+            template: settings.template,
             started: Instant::now(),
             dice: SystemRandom::new(),
         }
@@ -98,6 +113,7 @@ impl Hub {
             now: Ticks::NEVER,
             etag_seed,
             keys,
+            template: self.template.clone(),
         }
     }
 

@@ -9,10 +9,12 @@
 
 mod auth;
 mod authentication;
+mod behaviour;
 mod bulk;
 mod choices;
 mod chunks;
 mod control;
+mod control_behaviour;
 mod control_devices;
 mod dates;
 mod errors;
@@ -25,6 +27,7 @@ mod hierarchy;
 mod hub;
 mod identity;
 mod journal;
+mod life;
 mod module;
 mod operation;
 mod options;
@@ -32,6 +35,7 @@ mod query;
 mod registry;
 mod reply;
 mod router;
+mod script;
 mod server;
 mod service;
 mod throttle;
@@ -39,7 +43,9 @@ mod tls;
 mod twin;
 mod views;
 
+use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +58,8 @@ use tokio_rustls::TlsAcceptor;
 use tracing_subscriber::EnvFilter;
 
 use crate::auth::{Audience, Policies};
-use crate::hub::Hub;
+use crate::behaviour::Behaviour;
+use crate::hub::{Hub, Settings};
 use crate::journal::Journal;
 use crate::options::Options;
 use crate::registry::Registry;
@@ -92,6 +99,11 @@ async fn run(mut options: Options) -> Result<()> {
     let control = bind(options.control).await?;
     let (listen, control_at) = (listener.local_addr()?, control.local_addr()?);
 
+    let template = options
+        .behaviour
+        .as_deref()
+        .map(behaviour_file)
+        .transpose()?;
     let host = options.hub.host(listen.port());
     let mut policies = Policies::with_skew(options.choices.clock_skew_s);
     let named = options.take_policies();
@@ -103,15 +115,16 @@ async fn run(mut options: Options) -> Result<()> {
     for policy in &named {
         policies.set(&policy.name, policy.policy.clone());
     }
-    let hub = Arc::new(Hub::new(
+    let hub = Arc::new(Hub::new(Settings {
+        registry: Registry::with_lag(Duration::from_millis(options.query_lag_ms)),
         policies,
-        Audience::of(options.hub.name()),
-        Throttle::new(options.tier, options.units),
-        Journal::new(options.journal_limit),
-        Duration::from_millis(options.latency_ms),
-        Registry::with_lag(Duration::from_millis(options.query_lag_ms)),
-        options.choices,
-    ));
+        audience: Audience::of(options.hub.name()),
+        throttle: Throttle::new(options.tier, options.units),
+        journal: Journal::new(options.journal_limit),
+        latency: Duration::from_millis(options.latency_ms),
+        choices: options.choices,
+        template,
+    }));
 
     announce(&Ready {
         listen: listen.to_string(),
@@ -126,6 +139,13 @@ async fn run(mut options: Options) -> Result<()> {
         _ = terminated.recv() => Ok(()),
         result = tokio::signal::ctrl_c() => result.context("failed to watch SIGINT"),
     }
+}
+
+fn behaviour_file(path: &Path) -> Result<Arc<Behaviour>> {
+    let text = fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+    let behaviour = Behaviour::parse(&text)
+        .map_err(|text| anyhow!("no behaviour in {}: {text}", path.display()))?;
+    Ok(Arc::new(behaviour))
 }
 
 async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {

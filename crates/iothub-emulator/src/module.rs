@@ -10,6 +10,7 @@ use crate::dates::Ticks;
 use crate::errors::ServiceError;
 use crate::etag::IdentityEtag;
 use crate::identity::check_id;
+use crate::life::Life;
 use crate::twin::Twin;
 
 /// Most modules one device may have, those of the edge runtime included.
@@ -24,6 +25,7 @@ const EDGE_RUNTIME: &str = "iotEdge";
 pub(crate) struct Module {
     pub(crate) identity: ModuleIdentity,
     pub(crate) twin: Twin,
+    pub(crate) life: Life,
 }
 
 /// A stored module identity.
@@ -132,6 +134,7 @@ impl Module {
         Self {
             identity,
             twin: Twin::new(Ticks::NEVER),
+            life: Life::default(),
         }
     }
 }

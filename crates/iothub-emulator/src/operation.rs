@@ -45,6 +45,10 @@ pub(crate) enum Operation {
     ModuleTwinPatch,
     /// PUT of a module twin.
     ModuleTwinReplace,
+    /// POST of a direct method for a device.
+    Method,
+    /// POST of a direct method for a module.
+    ModuleMethod,
     /// POST of a query.
     Query,
     /// DELETE of the messages that wait for a device.
@@ -104,6 +108,7 @@ impl Operation {
             | Self::ModuleTwinPatch
             | Self::ModuleTwinReplace => rule(ServiceConnect, Meter::TwinWrites),
             Self::Query => rule(ServiceConnect, Meter::Queries),
+            Self::Method | Self::ModuleMethod => rule(ServiceConnect, Meter::Methods),
             Self::Purge => Rule {
                 permission: Some(ServiceConnect),
                 meter: None,

@@ -68,6 +68,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) query_lag_ms: u64,
 
+    /// A file with the behaviour of every new device, as the control port takes it (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) behaviour: Option<PathBuf>,
+
     /// Requests the journal remembers
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(crate) journal_limit: usize,

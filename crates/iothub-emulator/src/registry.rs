@@ -9,9 +9,11 @@ mod bulk;
 mod device;
 mod effect;
 mod history;
+mod living;
 mod modules;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub(crate) use bulk::Applied;
 pub(crate) use device::Device;
@@ -19,9 +21,11 @@ use device::{check_twin_version, check_version, new_device};
 use effect::Facet;
 pub(crate) use effect::{Effect, Trace};
 use history::History;
+pub(crate) use living::{Reach, Target};
 pub(crate) use modules::Gate;
 
 use crate::authentication::FreshKeys;
+use crate::behaviour::Behaviour;
 use crate::dates::Ticks;
 use crate::errors::ServiceError;
 use crate::etag::Precondition;
@@ -38,6 +42,8 @@ pub(crate) struct Fresh {
     pub(crate) etag_seed: u32,
     /// Keys, should the hub have to make them.
     pub(crate) keys: FreshKeys,
+    /// How the hub's new devices behave.
+    pub(crate) template: Option<Arc<Behaviour>>,
 }
 
 /// All devices, in order of their ids.
@@ -173,7 +179,7 @@ impl Registry {
                 Some(mut device) => {
                     if touches_identity {
                         device.identity.replace(draft, now, fresh.keys)?;
-                        device.settle_system_modules(now);
+                        device.settle(now);
                     }
                     device
                 }
@@ -236,7 +242,7 @@ fn update(
     let device = present(devices, id)?;
     check_version(device.identity.etag, precondition)?;
     device.identity.replace(edit, fresh.now, fresh.keys)?;
-    device.settle_system_modules(fresh.now);
+    device.settle(fresh.now);
     Ok(true)
 }
 

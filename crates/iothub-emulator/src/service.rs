@@ -4,9 +4,12 @@
 //! what a client reads is what its request left behind.
 
 mod bulk;
+pub(crate) mod methods;
 mod modules;
 pub(crate) mod query;
 mod statistics;
+
+use std::sync::Arc;
 
 use http::StatusCode;
 
@@ -16,7 +19,7 @@ use crate::etag::Precondition;
 use crate::hub::Hub;
 use crate::identity::IdentityDraft;
 use crate::operation::Operation;
-use crate::registry::{Device, Effect, Fresh, Gate, Trace};
+use crate::registry::{Device, Effect, Fresh, Gate, Target, Trace};
 use crate::router::{Route, list_limit};
 use crate::twin::TwinDraft;
 use crate::views;
@@ -80,7 +83,7 @@ pub(crate) struct Call<'a> {
 }
 
 /// Does what a request asks for.
-pub(crate) async fn perform(hub: &Hub, call: Call<'_>) -> Performed {
+pub(crate) async fn perform(hub: &Arc<Hub>, call: Call<'_>) -> Performed {
     let id = call.route.device.as_deref().unwrap_or_default();
     let performed = match call.route.operation {
         Operation::List => return list(hub, list_limit(call.query)),
@@ -107,6 +110,13 @@ pub(crate) async fn perform(hub: &Hub, call: Call<'_>) -> Performed {
         | Operation::ModuleTwinReplace => modules::perform(hub, id, call),
         Operation::Bulk => bulk::perform(hub, call.body),
         Operation::Query => query::perform(hub, call).await,
+        Operation::Method | Operation::ModuleMethod => {
+            let target = Target {
+                device: id.to_owned(),
+                module: call.route.module.clone(),
+            };
+            methods::perform(hub, target, call.body).await
+        }
         Operation::Purge => Ok(statistics::purge(hub, id)),
         Operation::DeviceStatistics => Ok(statistics::devices(hub)),
         Operation::ServiceStatistics => Ok(statistics::service(hub)),

@@ -12,6 +12,8 @@ use clap::ValueEnum;
 const MINUTE: Duration = Duration::from_secs(60);
 /// How long a request waits in the queue before the service would rather refuse it.
 const MAX_WAIT: Duration = Duration::from_secs(10);
+/// Bytes that a direct method is metered by.
+const METHOD_UNIT: usize = 4096;
 /// Burst of the meters that are limited by the minute.
 const MINUTE_BURST: Duration = MINUTE;
 /// Burst of the meters that are limited by the second.
@@ -41,6 +43,13 @@ pub(crate) enum Meter {
     TwinWrites,
     /// Pages of queries.
     Queries,
+    /// Direct methods, by the size of what is sent.
+    Methods,
+}
+
+/// How many units of its meter a direct method costs; the service counts 4 KB at a time.
+pub(crate) fn method_units(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(METHOD_UNIT).max(1)).unwrap_or(u32::MAX)
 }
 
 /// What becomes of a request.
@@ -94,29 +103,37 @@ impl Bucket {
 /// All meters of a hub; none of them if the tier is unlimited.
 #[derive(Debug)]
 pub(crate) struct Throttle {
-    buckets: Option<[Bucket; 4]>,
+    buckets: Option<[Bucket; 5]>,
 }
 
 impl Throttle {
     /// The limits of a hub with so many units (at least one).
     pub(crate) fn new(tier: Tier, units: u32) -> Self {
         let units = units.max(1);
-        let (registry, twin_reads, twin_writes, queries) = match tier {
+        let (registry, twin_reads, twin_writes, queries, methods) = match tier {
             Tier::Unlimited => return Self { buckets: None },
-            Tier::S1 => (100 * units, 100, 50, 20 * units),
+            Tier::S1 => (100 * units, 100, 50, 20 * units, 40 * units),
             Tier::S2 => (
                 100 * units,
                 100.max(10 * units),
                 50.max(5 * units),
                 20 * units,
+                120 * units,
             ),
-            Tier::S3 => (5_000 * units, 500 * units, 250 * units, 1_000 * units),
+            Tier::S3 => (
+                5_000 * units,
+                500 * units,
+                250 * units,
+                1_000 * units,
+                6_144 * units,
+            ),
         };
         let buckets = [
             Bucket::per_minute(registry),
             Bucket::per_second(twin_reads),
             Bucket::per_second(twin_writes),
             Bucket::per_minute(queries),
+            Bucket::per_second(methods),
         ];
         Self {
             buckets: Some(buckets),
@@ -204,6 +221,11 @@ mod tests {
         assert_eq!(burst(Tier::S2, 20, Meter::TwinReads), 1_000);
         assert_eq!(burst(Tier::S2, 1, Meter::TwinWrites), 250);
         assert_eq!(burst(Tier::S2, 2, Meter::Queries), 40);
+        assert_eq!(burst(Tier::S1, 2, Meter::Methods), 400);
+        assert_eq!(
+            (method_units(0), method_units(4096), method_units(4097)),
+            (1, 1, 2)
+        );
         assert_eq!(burst(Tier::S3, 1, Meter::Queries), 1_000);
     }
 

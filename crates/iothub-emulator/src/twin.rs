@@ -178,6 +178,17 @@ impl Twin {
         Ok(true)
     }
 
+    /// Merges into the reported properties. The twin's etag stays: it is about what back ends write.
+    pub(crate) fn report(&mut self, patch: &Document, now: Ticks) -> Result<(), ServiceError> {
+        let values = merged(&self.reported.values, patch);
+        check(None, Some(&values))?;
+        self.reported.version += 1;
+        let version = self.reported.version;
+        self.reported.metadata.touch(patch, now, version);
+        self.reported.values = values;
+        Ok(())
+    }
+
     /// Replaces tags and desired properties; what the edit leaves out is gone.
     pub(crate) fn replace(&mut self, edit: &TwinDraft, now: Ticks) -> Result<(), ServiceError> {
         let tags = edit.tags.clone().unwrap_or_default();

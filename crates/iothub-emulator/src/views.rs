@@ -18,8 +18,6 @@ use crate::registry::Device;
 use modules::ModuleView;
 use twins::TwinView;
 
-/// Devices do not connect to this emulator yet, so every one is offline and always was.
-const CONNECTION_STATE: &str = "Disconnected";
 /// Hex digits of a key's SHA-256 that stand for the key where it must not be shown.
 const FINGERPRINT_DIGITS: usize = 16;
 /// First api-version seen to capitalise the thumbprint names of a twin.
@@ -92,12 +90,12 @@ impl<'a> IdentityView<'a> {
             device_id: &identity.device_id,
             generation_id: identity.generation.count().to_string(),
             etag: identity.etag.text(),
-            connection_state: CONNECTION_STATE,
+            connection_state: device.life.state(),
             status: identity.status,
             status_reason: identity.status_reason.as_deref(),
-            connection_state_updated_time: date(Ticks::NEVER),
+            connection_state_updated_time: date(device.life.since),
             status_updated_time: date(identity.status_updated),
-            last_activity_time: date(Ticks::NEVER),
+            last_activity_time: date(device.life.active),
             cloud_to_device_message_count: queued,
             authentication: AuthenticationView::new(&identity.authentication, keys),
             capabilities: identity.capabilities,

@@ -8,6 +8,7 @@ use crate::dates::Ticks;
 use crate::errors::ServiceError;
 use crate::etag::{IdentityEtag, Precondition};
 use crate::identity::{Identity, IdentityEdit};
+use crate::life::Life;
 use crate::module::{Module, SYSTEM_MODULES};
 use crate::twin::Twin;
 
@@ -16,6 +17,7 @@ use crate::twin::Twin;
 pub(crate) struct Device {
     pub(crate) identity: Identity,
     pub(crate) twin: Twin,
+    pub(crate) life: Life,
     /// By module id.
     pub(crate) modules: BTreeMap<String, Module>,
     /// Cloud-to-device messages that wait for it; only set by hand, as sending them is AMQP.
@@ -34,8 +36,14 @@ impl Device {
         }
     }
 
+    /// Brings everything in line with the identity after that has changed.
+    pub(super) fn settle(&mut self, now: Ticks) {
+        self.settle_system_modules(now);
+        self.settle_connections(now);
+    }
+
     /// Gives an edge device the modules of its runtime, and takes them from any other.
-    pub(super) fn settle_system_modules(&mut self, now: Ticks) {
+    fn settle_system_modules(&mut self, now: Ticks) {
         for id in SYSTEM_MODULES {
             if !self.identity.capabilities.iot_edge {
                 self.modules.remove(id);
@@ -58,10 +66,12 @@ pub(super) fn new_device(
     let mut device = Device {
         identity,
         twin: Twin::new(fresh.now),
+        life: Life::default(),
         modules: BTreeMap::new(),
         queued_messages: 0,
     };
-    device.settle_system_modules(fresh.now);
+    device.life.behave(fresh.template, false, fresh.now);
+    device.settle(fresh.now);
     Ok(device)
 }
 

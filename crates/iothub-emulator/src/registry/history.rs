@@ -161,6 +161,7 @@ mod tests {
             now: at(seconds),
             etag_seed: 1,
             keys,
+            template: None,
         };
         registry.begin(at(seconds));
         registry

@@ -10,6 +10,7 @@ use crate::dates::Ticks;
 use crate::errors::ServiceError;
 use crate::etag::{IdentityEtag, Precondition};
 use crate::identity::Status;
+use crate::life::Life;
 use crate::module::{MAX_MODULES, Module, ModuleEdit, ModuleIdentity, check_writable};
 use crate::twin::{Twin, TwinDraft};
 
@@ -178,7 +179,12 @@ pub(super) fn create(
     }
     let etag = IdentityEtag::first(fresh.etag_seed);
     let identity = ModuleIdentity::create(module, edit, fresh.now, etag, fresh.keys);
-    let made = Module { identity, twin };
+    let life = Life::default();
+    let made = Module {
+        identity,
+        twin,
+        life,
+    };
     device.modules.insert(module.to_owned(), made);
     Ok(true)
 }

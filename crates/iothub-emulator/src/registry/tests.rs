@@ -19,6 +19,7 @@ fn fresh(n: u8) -> Fresh {
             primary: key(1),
             secondary: key(2),
         },
+        template: None,
     }
 }
 

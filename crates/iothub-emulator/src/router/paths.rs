@@ -76,6 +76,10 @@ pub(super) fn find<'a>(
             ("PUT", Op::TwinReplace),
         ])
         .map(|it| Found::on(it, id)),
+        ["twins", id, "methods"] => pick(&[("POST", Op::Method)]).map(|it| Found::on(it, id)),
+        ["twins", id, "modules", module, "methods"] => {
+            pick(&[("POST", Op::ModuleMethod)]).map(|it| Found::within(it, id, module))
+        }
         ["twins", id, "modules", module] => pick(&[
             ("GET", Op::ModuleTwinRead),
             ("PATCH", Op::ModuleTwinPatch),

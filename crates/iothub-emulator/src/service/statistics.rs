@@ -20,7 +20,10 @@ pub(super) fn devices(hub: &Hub) -> Performed {
 
 /// GET /statistics/service.
 pub(super) fn service(hub: &Hub) -> Performed {
-    hub.with_registry(|_, now| looked_up(json!({"connectedDeviceCount": 0}).to_string(), now))
+    hub.with_registry(|registry, now| {
+        let body = json!({"connectedDeviceCount": registry.connected()});
+        looked_up(body.to_string(), now)
+    })
 }
 
 /// DELETE /devices/{id}/commands.

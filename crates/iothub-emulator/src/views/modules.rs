@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use super::twins::TwinView;
-use super::{AuthenticationView, CONNECTION_STATE, Date, Keys, as_created, to_json, with_zone};
-use crate::dates::Ticks;
+use super::{AuthenticationView, Date, Keys, as_created, to_json, with_zone};
 use crate::module::Module;
 use crate::registry::Device;
 
@@ -32,9 +31,9 @@ impl<'a> ModuleView<'a> {
             device_id: device,
             generation_id: identity.generation.count().to_string(),
             etag: identity.etag.text(),
-            connection_state: CONNECTION_STATE,
-            connection_state_updated_time: date(Ticks::NEVER),
-            last_activity_time: date(Ticks::NEVER),
+            connection_state: module.life.state(),
+            connection_state_updated_time: date(module.life.since),
+            last_activity_time: date(module.life.active),
             cloud_to_device_message_count: 0,
             authentication: AuthenticationView::new(&identity.authentication, keys),
         }

@@ -28,6 +28,7 @@ fn device(mut fields: Value) -> Device {
         now: THEN,
         etag_seed: 627_894_863,
         keys,
+        template: None,
     };
     registry
         .put("d1", edit, &Precondition::Absent, fresh)

@@ -3,10 +3,11 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{CAPITALS_SINCE, CONNECTION_STATE};
+use super::CAPITALS_SINCE;
 use crate::authentication::{Authentication, AuthenticationType, Thumbprints};
 use crate::dates::Ticks;
 use crate::identity::{Capabilities, Status};
+use crate::life::Life;
 use crate::module::Module;
 use crate::registry::Device;
 use crate::twin::{Document, Section, Twin};
@@ -91,7 +92,11 @@ impl<'a> TwinView<'a> {
             capabilities: Some(identity.capabilities),
             device_scope: identity.device_scope.as_deref(),
             parent_scopes: &identity.parent_scopes,
-            ..Self::base(&device.twin, &identity.authentication, api_version)
+            ..Self::base(
+                (&device.twin, &device.life),
+                &identity.authentication,
+                api_version,
+            )
         }
     }
 
@@ -102,7 +107,11 @@ impl<'a> TwinView<'a> {
             device_id: device,
             module_id: Some(&identity.module_id),
             device_etag: identity.etag.text(),
-            ..Self::base(&module.twin, &identity.authentication, api_version)
+            ..Self::base(
+                (&module.twin, &module.life),
+                &identity.authentication,
+                api_version,
+            )
         }
     }
 
@@ -114,7 +123,11 @@ impl<'a> TwinView<'a> {
         }
     }
 
-    fn base(twin: &'a Twin, authentication: &'a Authentication, api_version: &str) -> Self {
+    fn base(
+        (twin, life): (&'a Twin, &'a Life),
+        authentication: &'a Authentication,
+        api_version: &str,
+    ) -> Self {
         let thumbprints = &authentication.x509_thumbprint;
         let x509_thumbprint = if api_version < CAPITALS_SINCE {
             ThumbprintsView::Camel(thumbprints)
@@ -132,8 +145,8 @@ impl<'a> TwinView<'a> {
             status: Status::Enabled,
             status_reason: None,
             status_update_time: Ticks::NEVER,
-            connection_state: CONNECTION_STATE,
-            last_activity_time: Ticks::NEVER,
+            connection_state: life.state(),
+            last_activity_time: life.active,
             cloud_to_device_message_count: 0,
             authentication_type: authentication.kind,
             x509_thumbprint,

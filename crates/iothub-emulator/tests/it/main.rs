@@ -4,6 +4,7 @@ mod bulk;
 mod control;
 mod faults;
 mod harness;
+mod methods;
 mod modules;
 mod queries;
 mod robustness;

@@ -15,6 +15,7 @@ fn fresh(n: u64) -> Fresh {
             primary: key(1),
             secondary: key(2),
         },
+        template: None,
     }
 }
 

@@ -17,6 +17,7 @@ fn fresh(n: u64) -> Fresh {
             primary: format!("p{n}"),
             secondary: format!("s{n}"),
         },
+        template: None,
     }
 }
 

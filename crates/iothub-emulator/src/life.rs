@@ -1,0 +1,89 @@
+//! Whether a device or module is connected, and the script that moves it.
+
+use std::sync::Arc;
+
+use crate::behaviour::Behaviour;
+use crate::dates::Ticks;
+
+/// The living side of a device or module.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Life {
+    /// What it does; without a script it never connects.
+    pub(crate) script: Option<Arc<Behaviour>>,
+    /// Whether it would be connected if it were allowed to.
+    wants: bool,
+    /// Whether it is connected.
+    online: bool,
+    /// When that last changed.
+    pub(crate) since: Ticks,
+    /// When it last connected or sent something.
+    pub(crate) active: Ticks,
+}
+
+impl Life {
+    /// Starts to behave so, or stops behaving at all.
+    pub(crate) fn behave(&mut self, script: Option<Arc<Behaviour>>, allowed: bool, now: Ticks) {
+        self.wants = script.as_ref().is_some_and(|it| it.online);
+        self.script = script;
+        self.settle(allowed, now);
+    }
+
+    /// Connects or disconnects by its own wish.
+    pub(crate) fn connect(&mut self, wants: bool, allowed: bool, now: Ticks) {
+        self.wants = wants;
+        self.settle(allowed, now);
+    }
+
+    /// Cuts or resumes the connection after the identity has changed.
+    pub(crate) fn settle(&mut self, allowed: bool, now: Ticks) {
+        let online = self.wants && allowed;
+        if online != self.online {
+            self.online = online;
+            self.since = now;
+            self.active = now;
+        }
+    }
+
+    /// Whether it is connected.
+    pub(crate) const fn is_online(&self) -> bool {
+        self.online
+    }
+
+    /// The state as the service prints it.
+    pub(crate) const fn state(&self) -> &'static str {
+        if self.online {
+            "Connected"
+        } else {
+            "Disconnected"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: u64) -> Ticks {
+        Ticks::from_unix_micros(second * 1_000_000)
+    }
+
+    #[test]
+    fn a_device_is_connected_if_it_wants_to_and_may() {
+        let mut life = Life::default();
+        let script = Behaviour::parse(b"{}").unwrap();
+        life.behave(Some(Arc::new(script)), false, at(1));
+        assert_eq!((life.state(), life.since), ("Disconnected", Ticks::NEVER));
+        life.settle(true, at(2));
+        assert_eq!(
+            (life.state(), life.since, life.active),
+            ("Connected", at(2), at(2))
+        );
+        life.settle(true, at(3));
+        assert_eq!(life.since, at(2));
+        life.connect(false, true, at(4));
+        assert!(!life.is_online());
+        life.connect(true, true, at(5));
+        life.behave(None, true, at(6));
+        assert_eq!((life.is_online(), life.since), (false, at(6)));
+    }
+}
