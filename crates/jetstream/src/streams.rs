@@ -41,7 +41,8 @@ impl NatsStreams {
         })
     }
 
-    /// Publishes an outcome, the same one only once within the stream's window.
+    /// Publishes an outcome. Within the stream's window the first one of an event stands: a worker
+    /// that died before its ack leaves the event to another one, which may find it superseded.
     pub(crate) async fn report_one(&self, message: &OutcomeMessage) -> Result<()> {
         let known = |id: &Option<String>| letters::known(id.as_deref()).map(str::to_owned);
         let (tenant, device) = (known(&message.tenant_id), known(&message.device_id));
@@ -50,7 +51,7 @@ impl NatsStreams {
             .outcome_subject(tenant.as_deref(), device.as_deref());
         let outcome = outcome_name(message.outcome);
         let mut headers = HeaderMap::new();
-        let name = format!("outcome:{}:{}:{outcome}", message.event_id, message.replay);
+        let name = format!("outcome:{}:{}", message.event_id, message.replay);
         append(&mut headers, MESSAGE_ID, &header::safe(&name));
         append(
             &mut headers,

@@ -24,13 +24,8 @@ use black_box::{
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::{
-    judge::Verdict,
-    play::Play,
-    progress::Progress,
-    report::Facts,
-    stage::{Stage, Store},
-};
+pub(crate) use self::stage::Store;
+use self::{judge::Verdict, play::Play, progress::Progress, report::Facts, stage::Stage};
 use crate::Output;
 
 /// Plays a fleet through the real worker, a hub emulator and a Mender simulator, and judges it.
@@ -95,7 +90,7 @@ impl Ended {
 }
 
 /// Fetches and builds what is needed, before any clock runs. Cargo shows its own progress.
-async fn equip(store: Store) -> Result<()> {
+pub(crate) async fn equip(store: Store) -> Result<()> {
     let nats = tokio::task::spawn_blocking(tools::nats_server).await??;
     eprintln!("nats-server {} ({})", nats.version, nats.path.display());
     if store == Store::Mongodb {
@@ -116,7 +111,7 @@ async fn equip(store: Store) -> Result<()> {
 }
 
 /// Does `work`, unless Ctrl-C or SIGTERM comes first: then it is dropped, and every process with it.
-async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Result<T> {
+pub(crate) async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Result<T> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         done = work => Ok(done),

@@ -3,6 +3,7 @@
 //! Each subcommand is a module with `Args` and `run`. Exit codes: 0 done, 1 failed, 2 wrong usage
 //! (clap's own).
 
+mod chaos;
 mod demo;
 mod model;
 mod test;
@@ -22,6 +23,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Chaos(chaos::Args),
     Demo(demo::Args),
     Model(model::Args),
     Test(test::Args),
@@ -39,6 +41,7 @@ enum Output {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Chaos(args) => chaos::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Model(args) => model::run(&args),
         Command::Test(args) => test::run(&args),

@@ -1,5 +1,5 @@
-//! The fleet: devices that are accepted, rejected, dismissed, decommissioned and come again, one
-//! change after the other for as long as the episode lasts, in an order that the seed decides.
+//! The fleet: devices that are accepted, rejected, dismissed, decommissioned and replaced by new
+//! ones, one change after the other for as long as the episode lasts, in an order that the seed decides.
 //!
 //! What was said of each device is written down before it is said, so that the record is complete
 //! even if Mender's answer is lost.
@@ -77,7 +77,8 @@ impl Crowd {
 
     /// Lets something happen to one device, drawn from the seed.
     pub async fn stir(&mut self) -> Result<()> {
-        let id = self.ids[self.rng.below(self.ids.len())].clone();
+        let place = self.rng.below(self.ids.len());
+        let id = self.ids[place].clone();
         let last = self.histories.get(&id).and_then(|it| it.last().copied());
         let dice = self.rng.below(100);
         let next = match last.unwrap_or(Status::Pending) {
@@ -87,9 +88,8 @@ impl Crowd {
             Status::Accepted if dice < 60 => Status::Noauth,
             Status::Rejected if dice < 75 => Status::Accepted,
             Status::Noauth if dice < 80 => Status::Pending,
-            // Many of those who are gone stay so.
-            Status::Decommissioned if dice < 60 => Status::Pending,
-            Status::Decommissioned => return Ok(()),
+            // Mender never gives out an id twice.
+            Status::Decommissioned => return self.replace(place).await,
             _ => Status::Decommissioned,
         };
         self.say(&id, next).await
@@ -97,23 +97,24 @@ impl Crowd {
 
     async fn say(&mut self, id: &str, status: Status) -> Result<()> {
         let history = self.histories.entry(id.to_owned()).or_default();
-        let before = history.last().copied();
         history.push(status);
         let duplicate = usize::from(self.rng.below(10) == 0);
-        match (before, status) {
-            (_, Status::Decommissioned) => {
-                let order = json!({"ids": [id], "duplicate": duplicate});
-                self.order("/simulator/devices/decommission", &order).await
-            }
-            (Some(Status::Decommissioned), _) => {
-                let order = json!({"devices": [{"id": id}]});
-                self.order("/simulator/devices", &order).await
-            }
-            _ => {
-                let change = json!({"id": id, "status": status});
-                self.publish_changes(vec![change], duplicate).await
-            }
+        if status == Status::Decommissioned {
+            let order = json!({"ids": [id], "duplicate": duplicate});
+            let path = "/simulator/devices/decommission";
+            return self.order(path, &order).await;
         }
+        let change = json!({"id": id, "status": status});
+        self.publish_changes(vec![change], duplicate).await
+    }
+
+    async fn replace(&mut self, place: usize) -> Result<()> {
+        let order = json!({"count": 1});
+        let made: Value = self.mender.post("/simulator/devices", &order).await?;
+        let id = made["ids"][0].as_str().context("no device was made")?;
+        id.clone_into(&mut self.ids[place]);
+        self.histories.insert(id.to_owned(), vec![Status::Pending]);
+        Ok(())
     }
 
     async fn publish_changes(&self, changes: Vec<Value>, duplicate: usize) -> Result<()> {

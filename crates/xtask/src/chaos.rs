@@ -1,0 +1,185 @@
+//! `cargo xtask chaos`: episodes of chaos, one seed after the other, for as long as wanted.
+//!
+//! The play is the harness's own, so that what is found here can become a test there. This only
+//! counts: each episode's plan is printed before it begins, and a seed plays the same plan again.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use black_box::{
+    TestDir,
+    chaos::{self, Episode, Plan},
+};
+use serde::Serialize;
+
+use crate::{
+    Output,
+    demo::{Store, equip, unless_interrupted},
+};
+
+/// Kills, freezes and cuts off real processes by a seeded plan, and judges what came of it.
+///
+/// An episode takes one to three minutes: nats-server (one, or a cluster of three), hub emulator,
+/// Mender simulator and one to four workers, a fleet that never rests, and 14 faults. Exit code: 0
+/// everything held, 1 something did not (its folder is kept), 2 wrong usage.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// No episode begins after so many minutes.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    minutes: u64,
+    /// Seed of the first episode; each further one has the next seed.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// How to print the result.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// What all episodes came to. Names are part of the interface.
+#[derive(Debug, Default, Serialize)]
+struct Sum {
+    first_seed: u64,
+    episodes: u64,
+    worker_kills: u64,
+    nats_kills: u64,
+    freezes: u64,
+    faults: u64,
+    events: u64,
+    hub_requests: u64,
+    hub_faults: u64,
+    worker_peak_rss_bytes: Option<u64>,
+    violations: u64,
+    /// Seeds of episodes in which something did not hold, or that could not be played to their end.
+    failed_seeds: Vec<u64>,
+    seconds: f64,
+}
+
+impl Sum {
+    fn add(&mut self, episode: &Episode) {
+        self.worker_kills += episode.worker_kills;
+        self.nats_kills += episode.nats_kills;
+        self.freezes += episode.freezes;
+        self.faults += episode.faults;
+        self.events += episode.events;
+        self.hub_requests += episode.hub_requests;
+        self.hub_faults += episode.hub_faults;
+        let peak = episode.worker_peak_rss_bytes;
+        self.worker_peak_rss_bytes = self.worker_peak_rss_bytes.max(peak);
+        self.violations += episode.verdict.violations.len() as u64;
+        if !episode.is_right() {
+            self.failed_seeds.push(episode.seed);
+        }
+    }
+}
+
+/// Runs episodes; `Ok(false)` when something did not hold.
+pub(crate) fn run(args: &Args) -> Result<bool> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        unless_interrupted(equip(Store::Jetstream)).await??;
+        let sum = unless_interrupted(Box::pin(perform(args))).await??;
+        match args.output {
+            Output::Text => println!("{}", text(&sum)),
+            Output::Json => println!("{}", serde_json::to_string(&sum)?),
+        }
+        Ok(sum.failed_seeds.is_empty())
+    })
+}
+
+async fn perform(args: &Args) -> Result<Sum> {
+    let begin = Instant::now();
+    let mut sum = Sum {
+        first_seed: args.seed,
+        ..Sum::default()
+    };
+    while begin.elapsed() < Duration::from_secs(args.minutes * 60) {
+        let plan = Plan::of_seed(args.seed + sum.episodes);
+        eprintln!("{}", serde_json::to_string(&plan)?);
+        let dir = TestDir::new("chaos")?;
+        // One episode that cannot be played to its end is no reason to end the others.
+        match Box::pin(chaos::play(&plan, dir.path())).await {
+            Ok(episode) => {
+                eprintln!("{}", serde_json::to_string(&episode)?);
+                sum.add(&episode);
+                if episode.is_right() {
+                    dir.passed();
+                }
+            }
+            Err(error) => {
+                eprintln!("seed {}: {error:#}", plan.seed);
+                sum.failed_seeds.push(plan.seed);
+            }
+        }
+        sum.episodes += 1;
+    }
+    sum.seconds = begin.elapsed().as_secs_f64();
+    Ok(sum)
+}
+
+fn text(sum: &Sum) -> String {
+    format!(
+        "{} episodes from seed {} in {:.0} s: {} SIGKILLs of workers, {} of nats-servers, {} workers \
+         frozen, {} faults in all; {} events, {} hub requests ({} of them spoilt); workers held at most \
+         {} MiB. {} violations; seeds that failed: {:?}",
+        sum.episodes,
+        sum.first_seed,
+        sum.seconds,
+        sum.worker_kills,
+        sum.nats_kills,
+        sum.freezes,
+        sum.faults,
+        sum.events,
+        sum.hub_requests,
+        sum.hub_faults,
+        sum.worker_peak_rss_bytes.unwrap_or_default() / 1024 / 1024,
+        sum.violations,
+        sum.failed_seeds,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use black_box::oracle::{Verdict, Violation};
+
+    use super::*;
+
+    fn episode(seed: u64, violations: Vec<Violation>) -> Episode {
+        Episode {
+            seed,
+            workers: 1,
+            cluster: false,
+            worker_kills: 5,
+            nats_kills: 1,
+            freezes: 0,
+            faults: 14,
+            events: 100,
+            hub_requests: 300,
+            hub_faults: 10,
+            worker_peak_rss_bytes: Some(seed),
+            seconds: 60.0,
+            verdict: Verdict {
+                violations,
+                ..Verdict::default()
+            },
+        }
+    }
+
+    #[test]
+    fn episodes_add_up_and_the_failed_ones_are_named() {
+        let wrong = Violation {
+            rule: "S3",
+            about: "d".to_owned(),
+            why: "is back".to_owned(),
+        };
+        let mut sum = Sum::default();
+        sum.add(&episode(7, Vec::new()));
+        sum.add(&episode(8, vec![wrong]));
+        assert_eq!((sum.worker_kills, sum.events), (10, 200));
+        assert_eq!((sum.violations, sum.failed_seeds.as_slice()), (1, &[8][..]));
+        assert_eq!(sum.worker_peak_rss_bytes, Some(8));
+        assert!(text(&sum).contains("seeds that failed: [8]"));
+    }
+}
