@@ -30,23 +30,31 @@ struct Own {
     process: Process,
     binary: PathBuf,
     dir: PathBuf,
+    arguments: Vec<String>,
     port: String,
 }
 
 impl MongoServer {
     /// Starts a server with its storage in `dir`, or takes the one that `TEST_MONGODB_URI` names.
     pub async fn start(dir: &Path) -> Result<Self> {
+        Self::start_with(dir, &[]).await
+    }
+
+    /// Like [`MongoServer::start`], with further arguments for a server of our own.
+    pub async fn start_with(dir: &Path, arguments: &[&str]) -> Result<Self> {
         let binary = match tokio::task::spawn_blocking(tools::mongo).await?? {
             Mongo::Uri(uri) => return Ok(Self { uri, own: None }),
             Mongo::Server(binary) => binary,
         };
-        let (process, port) = launch(&binary, dir, "0").await?;
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let (process, port) = launch(&binary, dir, &arguments, "0").await?;
         Ok(Self {
             uri: format!("mongodb://127.0.0.1:{port}/?directConnection=true"),
             own: Some(Own {
                 process,
                 binary,
                 dir: dir.to_owned(),
+                arguments,
                 port,
             }),
         })
@@ -80,7 +88,7 @@ impl MongoServer {
         if own.process.ended()?.is_none() {
             own.process.stop(STOP).await?;
         }
-        let (process, port) = launch(&own.binary, &own.dir, &own.port).await?;
+        let (process, port) = launch(&own.binary, &own.dir, &own.arguments, &own.port).await?;
         ensure!(port == own.port, "another port");
         own.process = process;
         Ok(())
@@ -88,13 +96,18 @@ impl MongoServer {
 }
 
 /// Starts it and returns the port that it listens on.
-async fn launch(binary: &Path, dir: &Path, port: &str) -> Result<(Process, String)> {
+async fn launch(
+    binary: &Path,
+    dir: &Path,
+    arguments: &[String],
+    port: &str,
+) -> Result<(Process, String)> {
     let mut command = Command::new(binary);
     // An empty log file is allocated in full, and one test needs little of either.
     command.args(["--host", "127.0.0.1", "--port", port, "--sync-on-commit"]);
     command.args(["--log-level", "WARNING", "--cache-size", "256M"]);
     command.args(["--log-file-max", "16MB", "--storage-path"]);
-    command.arg(dir.join("mongo"));
+    command.arg(dir.join("mongo")).args(arguments);
     let mut process = Process::start("mongo", command, dir)?;
     let line = process.first_line(START).await?;
     let port = line.rsplit(':').next().map(str::trim);

@@ -8,4 +8,5 @@ mod conformance;
 mod crashes;
 mod installation;
 mod integrations;
+mod security;
 mod setup;
