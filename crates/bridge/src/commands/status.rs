@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jetstream::{DeadLetters, Error, KvIntegrations, Outcomes, Status};
+use jetstream::{DeadLetters, Error, KvIntegrations, KvSweeps, Outcomes, Status};
 use reconciler::ports::DeviceStore as _;
+use reconciler::sweep::Report;
 use serde::Serialize;
 
 use crate::adapters::RecordStore;
@@ -22,8 +23,18 @@ struct Shown {
     devices: u64,
     outcomes: BTreeMap<String, u64>,
     dead_letters: BTreeMap<String, u64>,
+    sweeps: Vec<Swept>,
     #[serde(flatten)]
     streams: Status,
+}
+
+/// What the last pass over a tenant found.
+#[derive(Serialize)]
+struct Swept {
+    tenant: lifecycle::TenantId,
+    ended: String,
+    #[serde(flatten)]
+    report: Report,
 }
 
 pub(crate) async fn run(config: &Config, output: Output) -> anyhow::Result<()> {
@@ -49,6 +60,10 @@ pub(crate) async fn run(config: &Config, output: Output) -> anyhow::Result<()> {
         },
         dead_letters: match DeadLetters::open(context, names).await {
             Ok(letters) => by_reason(&letters).await?,
+            Err(error) => missing(error)?,
+        },
+        sweeps: match KvSweeps::open(context, names).await {
+            Ok(store) => sweeps(&store).await?,
             Err(error) => missing(error)?,
         },
         streams,
@@ -79,6 +94,16 @@ fn missing<T: Default>(error: Error) -> Result<T, Error> {
         Error::Missing { .. } => Ok(T::default()),
         other => Err(other),
     }
+}
+
+async fn sweeps(store: &KvSweeps) -> Result<Vec<Swept>, Error> {
+    let results = store.results().await?;
+    let read = results.into_iter().map(|(tenant, at, result)| Swept {
+        tenant,
+        ended: print::time(at),
+        report: serde_json::from_value(result).unwrap_or_default(),
+    });
+    Ok(read.collect())
 }
 
 async fn by_reason(letters: &DeadLetters) -> Result<BTreeMap<String, u64>, Error> {
@@ -133,6 +158,7 @@ fn in_words(shown: &Shown) -> String {
     });
     text.push_str("\n\n");
     text.push_str(&print::table(["STREAM", "MESSAGES", "OLDEST"], streams));
+    text.push_str(&of_sweeps(&shown.sweeps));
     text.push_str("\n\n");
     if shown.dead_letters.is_empty() {
         text.push_str("no dead letters");
@@ -145,6 +171,33 @@ fn in_words(shown: &Shown) -> String {
         text.push_str("\nlook closer with `mender-iothub dlq list`");
     }
     print::harmless(text)
+}
+
+fn of_sweeps(sweeps: &[Swept]) -> String {
+    if sweeps.is_empty() {
+        return String::new();
+    }
+    let rows = sweeps.iter().map(|swept| {
+        let report = &swept.report;
+        let found: u64 = report.findings.values().map(|found| found.count).sum();
+        [
+            format!("{:?}", swept.tenant.as_str()),
+            swept.ended.clone(),
+            report.records.to_string(),
+            found.to_string(),
+            report.repaired.to_string(),
+            report.held_back.to_string(),
+        ]
+    });
+    let head = [
+        "SWEPT TENANT",
+        "WHEN",
+        "RECORDS",
+        "FOUND",
+        "REPAIRED",
+        "HELD BACK",
+    ];
+    format!("\n\n{}", print::table(head, rows))
 }
 
 fn counts(counts: &BTreeMap<String, u64>) -> String {
