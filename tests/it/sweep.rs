@@ -139,6 +139,11 @@ async fn an_event_that_mender_lost_is_made_up_for() -> Result<()> {
     stage.hub_shows(&unheard_of, Some("enabled")).await?;
     settled(&stage, &unheard_of).await?;
     assert!(stage.delivered(&unheard_of).await?.0.is_some());
+    let status = done(&stage, &["status"]).await?;
+    assert_eq!(
+        status["sweeps"][0]["findings"], report["findings"],
+        "{status}"
+    );
     let outcomes = stage.outcomes(3).await?;
     let of_sweeps = outcomes
         .keys()
