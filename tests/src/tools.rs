@@ -20,9 +20,11 @@ use self::wheel::{Wheel, make_executable};
 use crate::workspace;
 
 mod mongo;
+mod sdk;
 mod wheel;
 
 pub use mongo::{MONGODB_URI, Mongo, mongo};
+pub use sdk::{AZURE_SDKS, AzureSdk, InstalledSdk};
 
 /// The release that is fetched, and that we test with.
 pub const PINNED: Version = Version(2, 15, 1);

@@ -1,0 +1,117 @@
+//! Azure's own SDKs take the emulator for a hub.
+//!
+//! The scripts in `sdk/` use the SDKs as their users do and tell how each step went. A machine that
+//! cannot have an SDK skips its tests, and says so.
+
+use std::{path::Path, process::Command, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use black_box::{
+    Emulator, Process, TestDir, dir, skips,
+    tools::{AzureSdk, InstalledSdk},
+};
+
+use crate::conformance::{Outcome, Who, judge};
+
+/// Each script makes some hundred requests and is done in a second or two.
+const LIMIT: Duration = Duration::from_secs(60);
+
+async fn run(sdk: AzureSdk, test: &str, scenario: &str) -> Result<()> {
+    let installed = match tokio::task::spawn_blocking(move || sdk.installed()).await? {
+        Ok(installed) => installed,
+        Err(reason) => {
+            skips::skip(test, &format!("no {sdk:?} SDK: {reason:#}"));
+            return Ok(());
+        }
+    };
+    let dir = TestDir::new(&format!("{sdk:?}-{scenario}"))?;
+    let emulator = Emulator::start(dir.path(), &[]).await?;
+    let (who, ending) = match sdk {
+        AzureSdk::Python => (Who::Python, "py"),
+        AzureSdk::Node => (Who::Node, "js"),
+    };
+    let script = sdk.scripts().join(format!("{scenario}.{ending}"));
+    let outcomes = outcomes(&installed, &script, &emulator, dir.path()).await?;
+    judge(who, test, scenario, &outcomes, &emulator.journal().await?)?;
+    dir.passed();
+    Ok(())
+}
+
+/// Runs a script to its end.
+async fn outcomes(
+    sdk: &InstalledSdk,
+    script: &Path,
+    emulator: &Emulator,
+    dir: &Path,
+) -> Result<Vec<Outcome>> {
+    let mut command = Command::new(&sdk.interpreter);
+    command
+        .arg(script)
+        .env(sdk.path_variable, &sdk.packages)
+        .env("HUB_CONNECTION_STRING", emulator.connection_string())
+        .env("REQUESTS_CA_BUNDLE", emulator.ca_file())
+        .env("NODE_EXTRA_CA_CERTS", emulator.ca_file())
+        .env("NO_PROXY", "localhost")
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let mut process = Process::start("script", command, dir)?;
+    let status = process.exit(LIMIT).await?;
+    ensure!(status.success(), "{status}: {}", dir::tail(process.log()));
+    let text = std::fs::read_to_string(dir.join("script.out"))?;
+    let outcome = |line| serde_json::from_str(line).with_context(|| format!("{line:?}"));
+    text.lines().map(outcome).collect()
+}
+
+#[tokio::test]
+async fn python_manages_identities() -> Result<()> {
+    run(
+        AzureSdk::Python,
+        "sdk::python_manages_identities",
+        "identities",
+    )
+    .await
+}
+
+#[tokio::test]
+async fn python_changes_many_at_once() -> Result<()> {
+    run(AzureSdk::Python, "sdk::python_changes_many_at_once", "bulk").await
+}
+
+#[tokio::test]
+async fn python_manages_modules() -> Result<()> {
+    run(AzureSdk::Python, "sdk::python_manages_modules", "modules").await
+}
+
+#[tokio::test]
+async fn python_edits_twins() -> Result<()> {
+    run(AzureSdk::Python, "sdk::python_edits_twins", "twins").await
+}
+
+#[tokio::test]
+async fn python_queries() -> Result<()> {
+    run(AzureSdk::Python, "sdk::python_queries", "queries").await
+}
+
+#[tokio::test]
+async fn node_manages_identities() -> Result<()> {
+    run(AzureSdk::Node, "sdk::node_manages_identities", "identities").await
+}
+
+#[tokio::test]
+async fn node_changes_many_at_once() -> Result<()> {
+    run(AzureSdk::Node, "sdk::node_changes_many_at_once", "bulk").await
+}
+
+#[tokio::test]
+async fn node_manages_modules() -> Result<()> {
+    run(AzureSdk::Node, "sdk::node_manages_modules", "modules").await
+}
+
+#[tokio::test]
+async fn node_edits_twins() -> Result<()> {
+    run(AzureSdk::Node, "sdk::node_edits_twins", "twins").await
+}
+
+#[tokio::test]
+async fn node_queries() -> Result<()> {
+    run(AzureSdk::Node, "sdk::node_queries", "queries").await
+}
