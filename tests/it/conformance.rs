@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 /// Who goes through a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
+pub(crate) enum Who {
     /// Our own client.
     Client,
     /// Azure's SDK for Python.
@@ -34,11 +34,11 @@ impl fmt::Display for Who {
 
 /// How a step went.
 #[derive(Debug, Deserialize)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Its name.
-    pub step: String,
+    pub(crate) step: String,
     /// What went wrong.
-    pub error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 /// A step of the list, and who leaves it out for which reason.
@@ -64,26 +64,27 @@ impl Listed {
 /// An operation of the service, and for each column the test that covers it, or `not: <reason>`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Operation {
+pub(crate) struct Operation {
     /// The HTTP method.
-    pub method: String,
+    pub(crate) method: String,
     /// The path, with names in braces.
-    pub path: String,
+    pub(crate) path: String,
     /// What the service's description calls it.
-    pub operation: String,
+    #[serde(rename = "operation")]
+    pub(crate) name: String,
     /// Our client.
-    pub client: String,
+    pub(crate) client: String,
     /// The emulator.
-    pub emulator: String,
+    pub(crate) emulator: String,
     /// Azure's SDK for Python.
-    pub python: String,
+    pub(crate) python: String,
     /// Azure's SDK for Node.
-    pub node: String,
+    pub(crate) node: String,
 }
 
 impl Operation {
     /// What is said of somebody.
-    pub fn of(&self, who: Who) -> &str {
+    pub(crate) fn of(&self, who: Who) -> &str {
         match who {
             Who::Client => &self.client,
             Who::Python => &self.python,
@@ -104,12 +105,12 @@ impl Operation {
 }
 
 /// All operations of the service.
-pub fn operations() -> Result<Vec<Operation>> {
+pub(crate) fn operations() -> Result<Vec<Operation>> {
     serde_json::from_str(include_str!("../data/operations.json")).context("operations.json")
 }
 
 /// Holds what somebody did in a scenario against the lists.
-pub fn judge(
+pub(crate) fn judge(
     who: Who,
     test: &str,
     scenario: &str,
@@ -147,16 +148,16 @@ fn covers(who: Who, test: &str, journal: &[JournalEntry]) -> Result<()> {
         let seen = journal.iter().any(|entry| operation.answered(entry));
         let said = operation.of(who);
         if said == test && !seen {
-            wrong.push(format!("{} is not covered by {test}", operation.operation));
+            wrong.push(format!("{} is not covered by {test}", operation.name));
         }
         if seen && said.starts_with("not:") {
             wrong.push(format!(
                 "{} is covered by {test}, but listed as \"{said}\"",
-                operation.operation
+                operation.name
             ));
         }
         if said == test && operation.emulator.starts_with("not:") {
-            wrong.push(format!("{} is served by the emulator", operation.operation));
+            wrong.push(format!("{} is served by the emulator", operation.name));
         }
     }
     ensure!(

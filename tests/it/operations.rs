@@ -37,7 +37,7 @@ fn reason(cell: &str) -> Option<&str> {
 #[test]
 fn every_operation_is_listed_once() -> Result<()> {
     let operations = operations()?;
-    let names: BTreeSet<&str> = operations.iter().map(|it| it.operation.as_str()).collect();
+    let names: BTreeSet<&str> = operations.iter().map(|it| it.name.as_str()).collect();
     let paths: BTreeSet<(&str, &str)> = operations
         .iter()
         .map(|it| (it.method.as_str(), it.path.as_str()))
@@ -50,7 +50,7 @@ fn every_operation_is_listed_once() -> Result<()> {
 fn every_cell_names_a_test_that_exists_or_a_reason() -> Result<()> {
     for operation in operations()? {
         for cell in cells(&operation) {
-            let of = &operation.operation;
+            let of = &operation.name;
             if let Some(reason) = reason(cell) {
                 ensure!(reason.len() > 10, "{of}: {reason:?} is no reason");
                 continue;
@@ -74,7 +74,7 @@ fn what_is_tried_against_the_emulator_is_served_by_it() -> Result<()> {
     for operation in operations()? {
         let tried = cells(&operation).iter().any(|cell| reason(cell).is_none());
         let served = reason(&operation.emulator).is_none();
-        ensure!(tried == served, "{}", operation.operation);
+        ensure!(tried == served, "{}", operation.name);
     }
     Ok(())
 }
@@ -87,7 +87,8 @@ fn the_table_says_what_the_list_says() -> Result<()> {
     let (_, after) = rest.split_once(END).context("a table without end")?;
     let wanted = format!("{before}{BEGIN}{}{END}{after}", table(&operations()?)?);
     if env::var_os(WRITE).is_some() {
-        return Ok(fs::write(&path, &wanted)?);
+        fs::write(&path, &wanted)?;
+        return Ok(());
     }
     ensure!(
         wanted == text,
@@ -103,11 +104,7 @@ fn table(operations: &[Operation]) -> Result<String> {
         "| operation | request | client | emulator | Python SDK | Node SDK |\n".to_owned();
     table.push_str("| --- | --- | --- | --- | --- | --- |\n");
     for it in operations {
-        write!(
-            table,
-            "| `{}` | `{} {}` |",
-            it.operation, it.method, it.path
-        )?;
+        write!(table, "| `{}` | `{} {}` |", it.name, it.method, it.path)?;
         for cell in cells(it) {
             let Some(reason) = reason(cell) else {
                 table.push_str(" yes |");

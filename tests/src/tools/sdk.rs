@@ -242,7 +242,7 @@ mod tests {
         let install =
             |fill: fn(&Path) -> Result<()>| environment.install(AzureSdk::Node, "test", fill);
         assert!(install(|_| bail!("no network")).is_err());
-        let folder = install(|into| Ok(fs::write(into.join("file"), "")?)).unwrap();
+        let folder = install(|into| fs::write(into.join("file"), "").context("a file")).unwrap();
         assert!(folder.join("file").is_file());
         // It is there: nothing is installed a second time.
         assert_eq!(install(|_| bail!("called again")).unwrap(), folder);
