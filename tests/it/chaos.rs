@@ -15,7 +15,7 @@ use black_box::{
 };
 use tokio::sync::Mutex;
 
-/// Episodes run one after the other: times in them are short, and a machine that is busy with
+/// What keeps the machine busy runs one after the other: times are short, and a machine that is busy with
 /// several of them looks like a hub that is late.
 static ALONE: Mutex<()> = Mutex::const_new(());
 

@@ -11,8 +11,6 @@ use black_box::{
 };
 use tokio::time::sleep;
 
-use super::ALONE;
-
 const SOON: Duration = Duration::from_secs(60);
 /// After the first refusals, how long the hub is watched for more.
 const WATCHED: Duration = Duration::from_secs(15);
@@ -25,7 +23,6 @@ async fn refused(stage: &Stage) -> Result<usize> {
 
 #[tokio::test]
 async fn a_replaced_key_suspends_the_tenant_until_the_new_one_is_set() -> Result<()> {
-    let _alone = ALONE.lock().await;
     let dir = TestDir::new("rotated")?;
     let sizes = Sizes {
         workers: 1,

@@ -14,8 +14,6 @@ use black_box::{
 };
 use serde_json::{Value, json};
 
-use super::ALONE;
-
 /// A delivery comes ten seconds after the one before it.
 const SOON: Duration = Duration::from_secs(60);
 /// Deliveries after which a message is given up.
@@ -24,7 +22,6 @@ const DELIVERIES: u64 = 5;
 #[tokio::test]
 async fn a_message_that_kills_the_process_ends_as_a_dead_letter_after_five_deliveries() -> Result<()>
 {
-    let _alone = ALONE.lock().await;
     let dir = TestDir::new("poison")?;
     let sizes = Sizes {
         workers: 1,
