@@ -32,6 +32,14 @@ pub(crate) struct Choices {
     #[arg(long)]
     pub(crate) bulk_without_create_or_update: bool,
 
+    /// Scheduled jobs at work or planned at once, instead of what the tier allows
+    #[arg(long, value_name = "N")]
+    pub(crate) max_jobs: Option<usize>,
+
+    /// The shape of the answer to GET /jobs/v2/query
+    #[arg(long, value_enum, default_value_t = JobsShape::Array)]
+    pub(crate) jobs_query: JobsShape,
+
     /// Functions a query may call
     #[arg(long, value_enum, default_value_t = QueryFunctions::All)]
     pub(crate) query_functions: QueryFunctions,
@@ -54,6 +62,15 @@ fn page_size(text: &str) -> Result<usize, String> {
         Ok(size @ 1..=10_000) => Ok(size),
         _ => Err("a page has 1 to 10000 rows".to_owned()),
     }
+}
+
+/// How a list of scheduled jobs is wrapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum JobsShape {
+    /// As the SDKs read it: a list.
+    Array,
+    /// As in the OpenAPI file: an object with `items`.
+    Object,
 }
 
 /// The functions of the query language.

@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
-use serde::{Serialize, Serializer};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Ticks between 0001-01-01 and 1970-01-01, both UTC.
 const UNIX_EPOCH_TICKS: u64 = 621_355_968_000_000_000;
@@ -57,6 +58,12 @@ impl Ticks {
         Self(self.0.saturating_sub(ticks_in(time)))
     }
 
+    /// How long after `earlier` this is; nothing if it is not.
+    pub(crate) const fn since(self, earlier: Self) -> Duration {
+        let ticks = self.0.saturating_sub(earlier.0);
+        Duration::from_micros(ticks / TICKS_PER_MICRO)
+    }
+
     /// Microseconds since the Unix epoch; zero for anything before it.
     pub(crate) const fn unix_micros(self) -> u64 {
         self.0.saturating_sub(UNIX_EPOCH_TICKS) / TICKS_PER_MICRO
@@ -100,6 +107,13 @@ impl Ticks {
 impl fmt::Display for Ticks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}Z", self.without_zone())
+    }
+}
+
+impl<'de> Deserialize<'de> for Ticks {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(input)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom("not a date"))
     }
 }
 

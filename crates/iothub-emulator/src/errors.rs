@@ -114,6 +114,39 @@ impl ServiceError {
         Self::new(StatusCode::BAD_REQUEST, "DeviceDefinedMultipleTimes", id)
     }
 
+    /// 404: no job of this kind has that id.
+    pub(crate) fn job_not_found(id: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "JobNotFound", id)
+    }
+
+    /// 409: a job's id is taken.
+    pub(crate) fn job_already_exists(id: &str) -> Self {
+        let text = format!("A job with ID '{id}' already exists.");
+        Self::new(StatusCode::CONFLICT, "JobAlreadyExists", text)
+    }
+
+    /// 429: as many jobs as the hub's edition allows are at work or planned.
+    pub(crate) fn too_many_active_jobs() -> Self {
+        let (status, name) = (
+            StatusCode::TOO_MANY_REQUESTS,
+            "ThrottlingMaxActiveJobCountExceeded",
+        );
+        Self::new(
+            status,
+            name,
+            "The maximum number of active jobs is reached.",
+        )
+    }
+
+    /// 405: a job is past the point where it could be cancelled.
+    pub(crate) fn job_not_in_that_state() -> Self {
+        let (status, name) = (
+            StatusCode::METHOD_NOT_ALLOWED,
+            "OperationNotAllowedInCurrentState",
+        );
+        Self::new(status, name, "The job is running or over.")
+    }
+
     /// 412 with a text of the caller's.
     pub(crate) fn precondition_failed(text: impl Into<String>) -> Self {
         Self::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", text)

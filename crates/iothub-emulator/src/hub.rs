@@ -18,9 +18,10 @@ use crate::behaviour::Behaviour;
 use crate::choices::Choices;
 use crate::dates::{Clock, Ticks};
 use crate::faults::FaultProgram;
+use crate::jobs::Jobs;
 use crate::journal::Journal;
 use crate::registry::{Fresh, Registry};
-use crate::throttle::Throttle;
+use crate::throttle::{Throttle, Tier};
 
 /// Size of the keys the hub makes.
 const KEY_BYTES: usize = 32;
@@ -30,7 +31,8 @@ pub(crate) struct Settings {
     pub(crate) registry: Registry,
     pub(crate) policies: Policies,
     pub(crate) audience: Audience,
-    pub(crate) throttle: Throttle,
+    pub(crate) tier: Tier,
+    pub(crate) units: u32,
     pub(crate) journal: Journal,
     /// Time added to every request.
     pub(crate) latency: Duration,
@@ -43,6 +45,9 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct Hub {
     registry: Mutex<Registry>,
+    jobs: Mutex<Jobs>,
+    tier: Tier,
+    units: u32,
     pub(crate) policies: RwLock<Policies>,
     pub(crate) audience: Audience,
     throttle: Mutex<Throttle>,
@@ -66,9 +71,12 @@ impl Hub {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             registry: Mutex::new(settings.registry),
+            jobs: Mutex::default(),
+            tier: settings.tier,
+            units: settings.units,
             policies: RwLock::new(settings.policies),
             audience: settings.audience,
-            throttle: Mutex::new(settings.throttle),
+            throttle: Mutex::new(Throttle::new(settings.tier, settings.units)),
             faults: Mutex::default(),
             journal: settings.journal,
             clock: Clock::default(),
@@ -88,6 +96,21 @@ impl Hub {
         let now = self.clock.tick();
         registry.begin(now);
         work(&mut registry, now)
+    }
+
+    /// The scheduled jobs.
+    pub(crate) fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        locked(&self.jobs)
+    }
+
+    /// How many scheduled jobs may be at work or planned.
+    pub(crate) fn job_limit(&self) -> usize {
+        self.choices.max_jobs.unwrap_or(self.tier.jobs_at_once())
+    }
+
+    /// How long a job waits between two devices.
+    pub(crate) fn job_pace(&self) -> Option<Duration> {
+        self.tier.job_pace(self.units)
     }
 
     /// The rules for things that go wrong.

@@ -26,6 +26,7 @@ mod hand_edit;
 mod hierarchy;
 mod hub;
 mod identity;
+mod jobs;
 mod journal;
 mod life;
 mod module;
@@ -63,7 +64,6 @@ use crate::hub::{Hub, Settings};
 use crate::journal::Journal;
 use crate::options::Options;
 use crate::registry::Registry;
-use crate::throttle::Throttle;
 
 /// The line that says where everything is.
 #[derive(Serialize)]
@@ -119,7 +119,8 @@ async fn run(mut options: Options) -> Result<()> {
         registry: Registry::with_lag(Duration::from_millis(options.query_lag_ms)),
         policies,
         audience: Audience::of(options.hub.name()),
-        throttle: Throttle::new(options.tier, options.units),
+        tier: options.tier,
+        units: options.units,
         journal: Journal::new(options.journal_limit),
         latency: Duration::from_millis(options.latency_ms),
         choices: options.choices,

@@ -49,6 +49,16 @@ pub(crate) enum Operation {
     Method,
     /// POST of a direct method for a module.
     ModuleMethod,
+    /// PUT of a scheduled job.
+    JobCreate,
+    /// GET of a scheduled job.
+    JobRead,
+    /// GET of all scheduled jobs.
+    JobList,
+    /// POST that cancels a scheduled job.
+    JobCancel,
+    /// What a job did to a device; only ever seen in the journal.
+    JobItem,
     /// POST of a query.
     Query,
     /// DELETE of the messages that wait for a device.
@@ -82,7 +92,7 @@ impl Operation {
 
     /// Whether it stands only in the journal, for something that is no request of its own.
     pub(crate) const fn only_in_journal(self) -> bool {
-        matches!(self, Self::BulkItem | Self::HandEdit)
+        matches!(self, Self::BulkItem | Self::JobItem | Self::HandEdit)
     }
 
     /// The permissions for statistics are guesses; no page names them.
@@ -109,11 +119,14 @@ impl Operation {
             | Self::ModuleTwinReplace => rule(ServiceConnect, Meter::TwinWrites),
             Self::Query => rule(ServiceConnect, Meter::Queries),
             Self::Method | Self::ModuleMethod => rule(ServiceConnect, Meter::Methods),
+            Self::JobCreate | Self::JobRead | Self::JobList | Self::JobCancel => {
+                rule(ServiceConnect, Meter::Jobs)
+            }
             Self::Purge => Rule {
                 permission: Some(ServiceConnect),
                 meter: None,
             },
-            Self::BulkItem | Self::HandEdit | Self::Other => Rule {
+            Self::BulkItem | Self::JobItem | Self::HandEdit | Self::Other => Rule {
                 permission: None,
                 meter: None,
             },

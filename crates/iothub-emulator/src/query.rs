@@ -17,9 +17,7 @@ pub(crate) mod token;
 
 pub(crate) use ast::{Query, Source};
 pub(crate) use eval::is_true;
-#[cfg(test)]
-pub(crate) use parser::parse_condition;
-pub(crate) use parser::{Dialect, parse};
+pub(crate) use parser::{Dialect, parse, parse_condition};
 pub(crate) use rows::TwinRow;
 
 /// Longest query, in characters.

@@ -35,6 +35,8 @@ pub(crate) struct Route {
     pub(crate) device: Option<String>,
     /// The module id in the path, if the operation has one.
     pub(crate) module: Option<String>,
+    /// The id of a job or configuration in the path, or the name of a command.
+    pub(crate) name: Option<String>,
     /// Why the request is refused, whoever sends it.
     pub(crate) refusal: Option<ServiceError>,
 }
@@ -64,20 +66,21 @@ pub(crate) fn route(method: &Method, raw_path: &str, precondition: &Precondition
         let text = "The path is not valid UTF-8 after decoding.";
         Err(ServiceError::invalid(text))
     };
-    let (operation, device, module, refusal) = match found {
+    let (operation, [device, module, name], refusal) = match found {
         Ok(found) => {
             let ids = [found.device, found.module];
             let bad = ids.into_iter().flatten().find_map(|id| check_id(id).err());
-            (found.operation, found.device, found.module, bad)
+            let ids = [found.device, found.module, found.name];
+            (found.operation, ids.map(|it| it.map(str::to_owned)), bad)
         }
-        Err(error) => (Operation::Other, None, None, Some(error)),
+        Err(error) => (Operation::Other, [None, None, None], Some(error)),
     };
-    let (device, module) = (device.map(str::to_owned), module.map(str::to_owned));
     Route {
         operation,
         segments,
         device,
         module,
+        name,
         refusal,
     }
 }

@@ -4,6 +4,7 @@
 //! what a client reads is what its request left behind.
 
 mod bulk;
+mod jobs;
 pub(crate) mod methods;
 mod modules;
 pub(crate) mod query;
@@ -117,10 +118,13 @@ pub(crate) async fn perform(hub: &Arc<Hub>, call: Call<'_>) -> Performed {
             };
             methods::perform(hub, target, call.body).await
         }
+        Operation::JobCreate | Operation::JobRead | Operation::JobList | Operation::JobCancel => {
+            jobs::perform(hub, call)
+        }
         Operation::Purge => Ok(statistics::purge(hub, id)),
         Operation::DeviceStatistics => Ok(statistics::devices(hub)),
         Operation::ServiceStatistics => Ok(statistics::service(hub)),
-        Operation::BulkItem | Operation::HandEdit | Operation::Other => {
+        Operation::BulkItem | Operation::JobItem | Operation::HandEdit | Operation::Other => {
             Err(ServiceError::no_such_resource())
         }
     };

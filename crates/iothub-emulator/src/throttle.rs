@@ -32,6 +32,29 @@ pub(crate) enum Tier {
     Unlimited,
 }
 
+impl Tier {
+    /// Scheduled jobs that may be at work or planned.
+    pub(crate) const fn jobs_at_once(self) -> usize {
+        match self {
+            Self::S1 => 1,
+            Self::S2 => 5,
+            Self::S3 => 10,
+            Self::Unlimited => usize::MAX,
+        }
+    }
+
+    /// Time between two devices of a job; `None` without a limit.
+    pub(crate) fn job_pace(self, units: u32) -> Option<Duration> {
+        let per_second = match self {
+            Self::Unlimited => return None,
+            Self::S1 => 10,
+            Self::S2 => 10.max(units),
+            Self::S3 => 50 * units.max(1),
+        };
+        Some(Duration::from_secs(1) / per_second)
+    }
+}
+
 /// The operations that share a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meter {
@@ -45,6 +68,8 @@ pub(crate) enum Meter {
     Queries,
     /// Direct methods, by the size of what is sent.
     Methods,
+    /// Operations on jobs.
+    Jobs,
 }
 
 /// How many units of its meter a direct method costs; the service counts 4 KB at a time.
@@ -103,13 +128,14 @@ impl Bucket {
 /// All meters of a hub; none of them if the tier is unlimited.
 #[derive(Debug)]
 pub(crate) struct Throttle {
-    buckets: Option<[Bucket; 5]>,
+    buckets: Option<[Bucket; 6]>,
 }
 
 impl Throttle {
     /// The limits of a hub with so many units (at least one).
     pub(crate) fn new(tier: Tier, units: u32) -> Self {
         let units = units.max(1);
+        // Operations on jobs have the limits of the registry.
         let (registry, twin_reads, twin_writes, queries, methods) = match tier {
             Tier::Unlimited => return Self { buckets: None },
             Tier::S1 => (100 * units, 100, 50, 20 * units, 40 * units),
@@ -134,6 +160,7 @@ impl Throttle {
             Bucket::per_second(twin_writes),
             Bucket::per_minute(queries),
             Bucket::per_second(methods),
+            Bucket::per_minute(registry),
         ];
         Self {
             buckets: Some(buckets),

@@ -54,7 +54,6 @@ pub(crate) fn parse(text: &str, dialect: Dialect) -> Result<Query, Syntax> {
 
 /// Understands a condition as jobs and configurations have it: `*`, the part after `WHERE`, or
 /// that with `FROM devices.modules WHERE` before it.
-#[cfg_attr(not(test), expect(dead_code, reason = "jobs come next"))]
 pub(crate) fn parse_condition(
     text: &str,
     dialect: Dialect,

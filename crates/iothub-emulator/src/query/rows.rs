@@ -83,6 +83,17 @@ impl TwinRow<'_> {
     }
 }
 
+/// What a job did to a device.
+pub(crate) struct JobRow(pub(crate) Value);
+
+impl Row for JobRow {
+    fn get(&self, path: &[String]) -> Datum<'_> {
+        let mut keys = path.iter();
+        let found = keys.try_fold(&self.0, |value, key| value.get(key));
+        found.map(Cow::Borrowed)
+    }
+}
+
 /// The dialect in which thumbprints have the names that queries use.
 const LATEST: &str = "2020-09-30";
 

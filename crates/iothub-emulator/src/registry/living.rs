@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Device, Registry};
 use crate::behaviour::{Behaviour, Reply};
 use crate::dates::Ticks;
@@ -11,7 +13,7 @@ use crate::life::Life;
 use crate::twin::{Document, Twin};
 
 /// A device, or one of its modules.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Target {
     pub(crate) device: String,
     pub(crate) module: Option<String>,

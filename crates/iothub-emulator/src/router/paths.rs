@@ -15,6 +15,8 @@ pub(super) struct Found<'a> {
     pub(super) operation: Operation,
     pub(super) device: Option<&'a str>,
     pub(super) module: Option<&'a str>,
+    /// Some other id or name.
+    pub(super) name: Option<&'a str>,
 }
 
 impl<'a> Found<'a> {
@@ -23,6 +25,14 @@ impl<'a> Found<'a> {
             operation,
             device: None,
             module: None,
+            name: None,
+        }
+    }
+
+    const fn called(operation: Operation, name: &'a str) -> Self {
+        Self {
+            name: Some(name),
+            ..Self::plain(operation)
         }
     }
 
@@ -86,6 +96,14 @@ pub(super) fn find<'a>(
             ("PUT", Op::ModuleTwinReplace),
         ])
         .map(|it| Found::within(it, id, module)),
+        ["jobs", "v2", "query"] => pick(&[("GET", Op::JobList)]).map(Found::plain),
+        ["jobs", "v2", id] => {
+            let choices = [("GET", Op::JobRead), ("PUT", Op::JobCreate)];
+            pick(&choices).map(|it| Found::called(it, id))
+        }
+        ["jobs", "v2", id, "cancel"] => {
+            pick(&[("POST", Op::JobCancel)]).map(|it| Found::called(it, id))
+        }
         ["statistics", "devices"] => pick(&[("GET", Op::DeviceStatistics)]).map(Found::plain),
         ["statistics", "service"] => pick(&[("GET", Op::ServiceStatistics)]).map(Found::plain),
         _ => Err(ServiceError::no_such_resource()),

@@ -10,7 +10,9 @@ use crate::choices::{Choices, QueryFunctions, QueryKeys};
 use crate::dates::Ticks;
 use crate::errors::ServiceError;
 use crate::hub::Hub;
+use crate::jobs::view;
 use crate::query::ast::Select;
+use crate::query::rows::JobRow;
 use crate::query::select::{Groups, project};
 use crate::query::token::{self, Place};
 use crate::query::{Dialect, Query, Source, Syntax, TwinRow, is_true, parse};
@@ -42,7 +44,9 @@ pub(super) async fn perform(hub: &Hub, call: Call<'_>) -> Result<Performed, Serv
         Some(text) => token::read(&body.query, text).ok_or_else(ServiceError::bad_query)?,
     };
     let size = page_size(call.max_items, &hub.choices)?;
-    let page = if query.select.aggregates() || !query.group_by.is_empty() {
+    let page = if query.source == Source::Jobs {
+        job_rows(hub, &query, size, &start)
+    } else if query.select.aggregates() || !query.group_by.is_empty() {
         gather(hub, &query, size, &start).await
     } else {
         list(hub, &query, size, start, call.api_version).await
@@ -76,7 +80,8 @@ fn refused(Syntax(reason): &Syntax) -> ServiceError {
     ServiceError::bad_query()
 }
 
-fn page_size(asked: Option<&str>, choices: &Choices) -> Result<usize, ServiceError> {
+/// How many rows a page gets.
+pub(crate) fn page_size(asked: Option<&str>, choices: &Choices) -> Result<usize, ServiceError> {
     let Some(text) = asked else {
         return Ok(choices.query_page_default);
     };
@@ -140,6 +145,29 @@ async fn gather(hub: &Hub, query: &Query, size: usize, start: &Place) -> Page {
         }),
         lines,
     }
+}
+
+/// A page of what jobs did to devices; it goes by numbers, as history only grows.
+fn job_rows(hub: &Hub, query: &Query, size: usize, start: &Place) -> Page {
+    let jobs = hub.jobs();
+    let rows = jobs
+        .after(None)
+        .flat_map(|job| job.devices.iter().map(move |it| (job, it)));
+    let rows = rows.map(|(job, device)| JobRow(view::row(job, device)));
+    let mut rows = rows
+        .filter(|row| is_true(query.filter.as_ref(), row))
+        .take(query.top.unwrap_or(usize::MAX))
+        .skip(start.rows);
+    let lines: Vec<String> = rows
+        .by_ref()
+        .take(size)
+        .map(|row| row.0.to_string())
+        .collect();
+    let next = rows.next().map(|_| Place {
+        rows: start.rows + lines.len(),
+        ..Place::default()
+    });
+    Page { lines, next }
 }
 
 /// Shows rows after `start` to `look` until it has seen enough.

@@ -4,6 +4,7 @@ mod bulk;
 mod control;
 mod faults;
 mod harness;
+mod jobs;
 mod methods;
 mod modules;
 mod queries;
