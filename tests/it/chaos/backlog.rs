@@ -11,9 +11,9 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::ALONE;
 
-const DEVICES: usize = 1_000;
-/// Accepted, rejected, accepted, and so on; accepted at last.
-const EVENTS: usize = DEVICES * 21;
+const DEVICES: usize = 4_000;
+/// Accepted, rejected, accepted, rejected, accepted.
+const EVENTS: usize = DEVICES * 5;
 const MEMORY: u64 = 100 * 1024 * 1024;
 const LONG: Duration = Duration::from_secs(180);
 
