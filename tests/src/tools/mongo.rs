@@ -92,28 +92,40 @@ impl Environment<'_> {
             "building {PACKAGE} {PINNED} into {} (once; some minutes; {MONGODB_URI}=skip does without)",
             cache.display()
         ));
-        let work = tempfile::tempdir_in(cache)?;
+        // Always the same folder, so that a build that was interrupted goes on where it was.
+        let work = cache.join(format!("{BINARY}-{PINNED}.build"));
+        fs::create_dir_all(&work)?;
+        let built = self.compile(&work);
+        if let Ok(built) = &built {
+            fs::rename(built, server)?;
+        }
+        fs::remove_dir_all(&work)?;
+        built?;
+        if !runs(server) {
+            bail!("what was built does not run on this machine");
+        }
+        Ok(())
+    }
+
+    /// Builds it in `work`.
+    fn compile(&self, work: &Path) -> Result<PathBuf> {
         let mut cargo = workspace::cargo();
         cargo.args(["install", PACKAGE, "--version", PINNED, "--bin", BINARY]);
-        cargo.args(["--locked", "--ignore-rust-version", "--no-track", "--root"]);
-        cargo.arg(work.path());
+        cargo.args(["--locked", "--ignore-rust-version", "--no-track", "--force"]);
+        cargo.arg("--root").arg(work);
         // Not the workspace's: it is another program, with settings of its own.
-        cargo.env("CARGO_TARGET_DIR", work.path().join("target"));
+        cargo.env("CARGO_TARGET_DIR", work.join("target"));
         for inherited in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER"] {
             cargo.env_remove(inherited);
         }
-        if let Some(path) = self.path_with_cmake(work.path())? {
+        if let Some(path) = self.path_with_cmake(work)? {
             cargo.env("PATH", path);
         }
         let output = cargo.output().context("failed to run cargo")?;
         if !output.status.success() {
             bail!("{}", tail(&String::from_utf8_lossy(&output.stderr)));
         }
-        fs::rename(work.path().join("bin").join(BINARY), server)?;
-        if !runs(server) {
-            bail!("what was built does not run on this machine");
-        }
-        Ok(())
+        Ok(work.join("bin").join(BINARY))
     }
 
     /// A `PATH` that begins with a cmake of our own; `None` where the machine has one.
