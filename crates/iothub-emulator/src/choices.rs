@@ -57,6 +57,13 @@ pub(crate) struct Choices {
     pub(crate) query_page_max: usize,
 }
 
+impl Choices {
+    /// Whether queries find users' keys in any case.
+    pub(crate) fn any_case_keys(&self) -> bool {
+        self.query_keys == QueryKeys::AnyCase
+    }
+}
+
 fn page_size(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(size @ 1..=10_000) => Ok(size),

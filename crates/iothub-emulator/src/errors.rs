@@ -147,6 +147,39 @@ impl ServiceError {
         Self::new(status, name, "The job is running or over.")
     }
 
+    /// 404: there is no such configuration.
+    pub(crate) fn configuration_not_found(id: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "ConfigurationNotFound", id)
+    }
+
+    /// 409: a create met a configuration that exists.
+    pub(crate) fn configuration_already_exists(id: &str) -> Self {
+        let text = format!("A configuration with ID '{id}' already exists.");
+        Self::new(StatusCode::CONFLICT, "ConfigurationAlreadyExists", text)
+    }
+
+    /// 413: the hub has as many configurations as it may.
+    pub(crate) fn too_many_configurations(most: usize) -> Self {
+        let text =
+            format!("Number of deployments exceed the maximum quota {most} for this IotHub.");
+        let (status, name) = (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "ConfigurationCountLimitExceeded",
+        );
+        Self::new(status, name, text)
+    }
+
+    /// 400: a content is missing, of several kinds, or not well-formed.
+    pub(crate) fn bad_content() -> Self {
+        let text = "The configuration content is not valid.";
+        Self::new(StatusCode::BAD_REQUEST, "InvalidConfigurationContent", text)
+    }
+
+    /// 400: the device is no gateway.
+    pub(crate) fn not_an_edge_device(id: &str) -> Self {
+        Self::invalid(format!("The device '{id}' is not an IoT Edge device."))
+    }
+
     /// 412 with a text of the caller's.
     pub(crate) fn precondition_failed(text: impl Into<String>) -> Self {
         Self::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", text)

@@ -7,12 +7,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::IF_MATCH;
+use serde::{Deserialize, Serialize};
 
 /// The version of an identity: base64 of a decimal number, plus one for each write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct IdentityEtag(u64);
 
 impl IdentityEtag {
+    /// The first version of a configuration.
+    pub(crate) const ONE: Self = Self(1);
+
     /// The first version of a new identity. The service starts at a random nine-digit number or so.
     pub(crate) const fn first(seed: u32) -> Self {
         Self(100_000_000 + (seed as u64 % 900_000_000))
@@ -43,7 +47,7 @@ impl IdentityEtag {
 }
 
 /// The version of a twin: base64 of an eight-byte big-endian counter that starts at one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TwinEtag(u64);
 
 impl TwinEtag {
@@ -92,6 +96,15 @@ impl Precondition {
             "" => Self::Absent,
             "*" => Self::Any,
             etag => Self::Exactly(etag.to_owned()),
+        }
+    }
+
+    /// Reads `If-Match` as the service does for configurations: an etag without quotes is none.
+    pub(crate) fn from_headers_quoted(headers: &HeaderMap) -> Self {
+        let quoted = |value: &http::HeaderValue| value.as_bytes().starts_with(b"\"");
+        match Self::from_headers(headers) {
+            Self::Exactly(_) if !headers.get(IF_MATCH).is_some_and(quoted) => Self::Absent,
+            other => other,
         }
     }
 
@@ -157,6 +170,21 @@ mod tests {
     fn both_spellings_of_the_wildcard_mean_any() {
         assert_eq!(precondition("*"), Precondition::Any);
         assert_eq!(precondition(r#""*""#), Precondition::Any);
+    }
+
+    #[test]
+    fn for_configurations_an_etag_needs_its_quotes() {
+        let read = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(IF_MATCH, value.parse().unwrap());
+            Precondition::from_headers_quoted(&headers)
+        };
+        assert_eq!(read("MQ=="), Precondition::Absent);
+        assert_eq!(read(r#""MQ==""#), Precondition::Exactly("MQ==".to_owned()));
+        assert_eq!(
+            (read("*"), read(r#""*""#)),
+            (Precondition::Any, Precondition::Any)
+        );
     }
 
     #[test]

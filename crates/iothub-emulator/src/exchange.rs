@@ -40,7 +40,7 @@ pub(crate) async fn run(
     arrived: Arrived,
     reply: oneshot::Sender<Response<Full<Bytes>>>,
 ) {
-    let precondition = Precondition::from_headers(&arrived.head.headers);
+    let precondition = precondition(&arrived.head);
     let route = router::route(&arrived.head.method, arrived.head.uri.path(), &precondition);
     let seq = hub.journal.open(entry(&hub, &arrived.head, &route));
     let fault = decide(&hub, &arrived.head, &route);
@@ -73,6 +73,14 @@ pub(crate) async fn run(
     if reply.send(response).is_err() {
         hub.journal.amend(seq, Entry::drop_reply);
     }
+}
+
+/// What the request demands; configurations read etags more strictly than the rest.
+fn precondition(head: &Parts) -> Precondition {
+    if head.uri.path().starts_with("/configurations/") {
+        return Precondition::from_headers_quoted(&head.headers);
+    }
+    Precondition::from_headers(&head.headers)
 }
 
 fn entry(hub: &Hub, head: &Parts, route: &Route) -> Entry {

@@ -16,6 +16,7 @@ use crate::auth::{Audience, Policies};
 use crate::authentication::FreshKeys;
 use crate::behaviour::Behaviour;
 use crate::choices::Choices;
+use crate::configurations::Configurations;
 use crate::dates::{Clock, Ticks};
 use crate::faults::FaultProgram;
 use crate::jobs::Jobs;
@@ -46,6 +47,7 @@ pub(crate) struct Settings {
 pub(crate) struct Hub {
     registry: Mutex<Registry>,
     jobs: Mutex<Jobs>,
+    configurations: Mutex<Configurations>,
     tier: Tier,
     units: u32,
     pub(crate) policies: RwLock<Policies>,
@@ -72,6 +74,7 @@ impl Hub {
         Self {
             registry: Mutex::new(settings.registry),
             jobs: Mutex::default(),
+            configurations: Mutex::default(),
             tier: settings.tier,
             units: settings.units,
             policies: RwLock::new(settings.policies),
@@ -101,6 +104,11 @@ impl Hub {
     /// The scheduled jobs.
     pub(crate) fn jobs(&self) -> MutexGuard<'_, Jobs> {
         locked(&self.jobs)
+    }
+
+    /// The configurations.
+    pub(crate) fn configurations(&self) -> MutexGuard<'_, Configurations> {
+        locked(&self.configurations)
     }
 
     /// How many scheduled jobs may be at work or planned.

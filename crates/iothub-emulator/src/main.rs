@@ -13,6 +13,7 @@ mod behaviour;
 mod bulk;
 mod choices;
 mod chunks;
+mod configurations;
 mod control;
 mod control_behaviour;
 mod control_devices;
@@ -60,6 +61,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::auth::{Audience, Policies};
 use crate::behaviour::Behaviour;
+use crate::configurations::keeper;
 use crate::hub::{Hub, Settings};
 use crate::journal::Journal;
 use crate::options::Options;
@@ -127,6 +129,7 @@ async fn run(mut options: Options) -> Result<()> {
         template,
     }));
 
+    let every = Duration::from_millis(options.configuration_ms);
     announce(&Ready {
         listen: listen.to_string(),
         control: control_at.to_string(),
@@ -136,6 +139,7 @@ async fn run(mut options: Options) -> Result<()> {
     })?;
     tokio::select! {
         never = server::serve(Arc::clone(&hub), listener, TlsAcceptor::from(tls.config)) => match never {},
+        never = keeper::keep(Arc::clone(&hub), every) => match never {},
         never = control::serve(hub, control) => match never {},
         _ = terminated.recv() => Ok(()),
         result = tokio::signal::ctrl_c() => result.context("failed to watch SIGINT"),

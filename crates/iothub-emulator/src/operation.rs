@@ -59,6 +59,22 @@ pub(crate) enum Operation {
     JobCancel,
     /// What a job did to a device; only ever seen in the journal.
     JobItem,
+    /// PUT of a configuration without a precondition.
+    ConfigurationCreate,
+    /// PUT of a configuration with one.
+    ConfigurationUpdate,
+    /// DELETE of a configuration.
+    ConfigurationDelete,
+    /// GET of a configuration.
+    ConfigurationRead,
+    /// GET of all configurations.
+    ConfigurationList,
+    /// POST of queries to be tried.
+    TestQueries,
+    /// POST of the content of an edge deployment for one device.
+    ApplyContent,
+    /// What configurations did to a device; only ever seen in the journal.
+    ConfigurationItem,
     /// POST of a query.
     Query,
     /// DELETE of the messages that wait for a device.
@@ -92,7 +108,10 @@ impl Operation {
 
     /// Whether it stands only in the journal, for something that is no request of its own.
     pub(crate) const fn only_in_journal(self) -> bool {
-        matches!(self, Self::BulkItem | Self::JobItem | Self::HandEdit)
+        matches!(
+            self,
+            Self::BulkItem | Self::JobItem | Self::ConfigurationItem | Self::HandEdit
+        )
     }
 
     /// The permissions for statistics are guesses; no page names them.
@@ -122,11 +141,22 @@ impl Operation {
             Self::JobCreate | Self::JobRead | Self::JobList | Self::JobCancel => {
                 rule(ServiceConnect, Meter::Jobs)
             }
+            Self::ConfigurationRead | Self::ConfigurationList | Self::TestQueries => {
+                rule(RegistryRead, Meter::Configurations)
+            }
+            Self::ConfigurationCreate
+            | Self::ConfigurationUpdate
+            | Self::ConfigurationDelete
+            | Self::ApplyContent => rule(RegistryWrite, Meter::Configurations),
             Self::Purge => Rule {
                 permission: Some(ServiceConnect),
                 meter: None,
             },
-            Self::BulkItem | Self::JobItem | Self::HandEdit | Self::Other => Rule {
+            Self::BulkItem
+            | Self::JobItem
+            | Self::ConfigurationItem
+            | Self::HandEdit
+            | Self::Other => Rule {
                 permission: None,
                 meter: None,
             },

@@ -72,6 +72,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     pub(crate) behaviour: Option<PathBuf>,
 
+    /// How often configurations are applied to the devices they target, in milliseconds
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(10..))]
+    pub(crate) configuration_ms: u64,
+
     /// Requests the journal remembers
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(crate) journal_limit: usize,

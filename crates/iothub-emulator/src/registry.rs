@@ -6,6 +6,7 @@
 //! what a request really did; the journal copies it.
 
 mod bulk;
+mod configured;
 mod device;
 mod effect;
 mod history;
@@ -51,6 +52,8 @@ pub(crate) struct Fresh {
 pub(crate) struct Registry {
     devices: BTreeMap<String, Device>,
     history: History,
+    /// Moves with every change.
+    version: u64,
     /// When the work going on began.
     now: Ticks,
 }
@@ -59,6 +62,11 @@ impl Registry {
     /// Says what time it is; to be called before a request is let at the state.
     pub(crate) fn begin(&mut self, now: Ticks) {
         self.now = now;
+    }
+
+    /// A number that moves whenever a device changes.
+    pub(crate) const fn version(&self) -> u64 {
+        self.version
     }
 
     /// One device.
@@ -215,6 +223,7 @@ impl Registry {
 
     /// Notes that a device is no longer what it was.
     fn changed(&mut self, id: &str, past: Option<Box<Device>>) {
+        self.version += 1;
         self.history.push(id, past, self.now);
     }
 }

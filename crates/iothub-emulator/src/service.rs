@@ -4,6 +4,8 @@
 //! what a client reads is what its request left behind.
 
 mod bulk;
+mod configurations;
+mod devices;
 mod jobs;
 pub(crate) mod methods;
 mod modules;
@@ -18,12 +20,9 @@ use crate::dates::Ticks;
 use crate::errors::ServiceError;
 use crate::etag::Precondition;
 use crate::hub::Hub;
-use crate::identity::IdentityDraft;
 use crate::operation::Operation;
-use crate::registry::{Device, Effect, Fresh, Gate, Target, Trace};
-use crate::router::{Route, list_limit};
-use crate::twin::TwinDraft;
-use crate::views;
+use crate::registry::{Effect, Gate, Target, Trace};
+use crate::router::Route;
 
 /// A success.
 #[derive(Debug)]
@@ -83,24 +82,28 @@ pub(crate) struct Call<'a> {
     pub(crate) body: &'a [u8],
 }
 
+impl Call<'_> {
+    /// The device or module the request is about.
+    fn target(&self) -> Target {
+        Target {
+            device: self.route.device.clone().unwrap_or_default(),
+            module: self.route.module.clone(),
+        }
+    }
+}
+
 /// Does what a request asks for.
 pub(crate) async fn perform(hub: &Arc<Hub>, call: Call<'_>) -> Performed {
     let id = call.route.device.as_deref().unwrap_or_default();
     let performed = match call.route.operation {
-        Operation::List => return list(hub, list_limit(call.query)),
-        Operation::Create | Operation::Update => put_identity(hub, id, call),
-        Operation::TwinPatch | Operation::TwinReplace => write_twin(hub, id, call),
-        Operation::Read => {
-            Ok(hub.with_registry(|registry, now| done(registry.read(id), now, identity)))
-        }
-        Operation::Delete => Ok(hub.with_registry(|registry, now| {
-            done(registry.delete(id, call.precondition), now, identity)
-        })),
-        Operation::TwinRead => Ok(hub.with_registry(|registry, now| {
-            done(registry.read_twin(id), now, |device| {
-                twin(device, call.api_version)
-            })
-        })),
+        Operation::List
+        | Operation::Read
+        | Operation::Create
+        | Operation::Update
+        | Operation::Delete
+        | Operation::TwinRead
+        | Operation::TwinPatch
+        | Operation::TwinReplace => devices::perform(hub, id, call),
         Operation::ModuleCreate
         | Operation::ModuleUpdate
         | Operation::ModuleDelete
@@ -112,62 +115,30 @@ pub(crate) async fn perform(hub: &Arc<Hub>, call: Call<'_>) -> Performed {
         Operation::Bulk => bulk::perform(hub, call.body),
         Operation::Query => query::perform(hub, call).await,
         Operation::Method | Operation::ModuleMethod => {
-            let target = Target {
-                device: id.to_owned(),
-                module: call.route.module.clone(),
-            };
-            methods::perform(hub, target, call.body).await
+            methods::perform(hub, call.target(), call.body).await
         }
         Operation::JobCreate | Operation::JobRead | Operation::JobList | Operation::JobCancel => {
             jobs::perform(hub, call)
         }
+        Operation::ConfigurationCreate
+        | Operation::ConfigurationUpdate
+        | Operation::ConfigurationDelete
+        | Operation::ConfigurationRead
+        | Operation::ConfigurationList
+        | Operation::TestQueries
+        | Operation::ApplyContent => configurations::perform(hub, call),
         Operation::Purge => Ok(statistics::purge(hub, id)),
         Operation::DeviceStatistics => Ok(statistics::devices(hub)),
         Operation::ServiceStatistics => Ok(statistics::service(hub)),
-        Operation::BulkItem | Operation::JobItem | Operation::HandEdit | Operation::Other => {
-            Err(ServiceError::no_such_resource())
-        }
+        Operation::BulkItem
+        | Operation::JobItem
+        | Operation::ConfigurationItem
+        | Operation::HandEdit
+        | Operation::Other => Err(ServiceError::no_such_resource()),
     };
     performed.unwrap_or_else(|error| Performed {
         answer: Err(error),
         effect: None,
-    })
-}
-
-fn put_identity(hub: &Hub, id: &str, call: Call<'_>) -> Result<Performed, ServiceError> {
-    let edit = IdentityDraft::parse(call.body)?.check(id)?;
-    let fresh = hub.fresh();
-    let render = if call.route.operation == Operation::Create {
-        created
-    } else {
-        identity
-    };
-    Ok(hub.with_registry(|registry, now| {
-        done(
-            registry.put(id, edit, call.precondition, Fresh { now, ..fresh }),
-            now,
-            render,
-        )
-    }))
-}
-
-fn write_twin(hub: &Hub, id: &str, call: Call<'_>) -> Result<Performed, ServiceError> {
-    let edit = TwinDraft::parse(call.body).map_err(ServiceError::by_twins)?;
-    let replace = call.route.operation == Operation::TwinReplace;
-    Ok(hub.with_registry(|registry, now| {
-        let effect = if replace {
-            registry.replace_twin(id, &edit, call.precondition, now)
-        } else {
-            registry.patch_twin(id, &edit, call.precondition, now)
-        };
-        done(effect, now, |device| twin(device, call.api_version))
-    }))
-}
-
-fn list(hub: &Hub, limit: usize) -> Performed {
-    hub.with_registry(|registry, now| {
-        let items: Vec<String> = registry.page(None, limit).map(views::identity).collect();
-        looked_up(format!("[{}]", items.join(",")), now)
     })
 }
 
@@ -186,22 +157,4 @@ fn done<T>(effect: Effect<'_, T>, now: Ticks, render: impl FnOnce(&T) -> Answer)
         answer,
         effect: Some((effect.trace, now)),
     }
-}
-
-fn created(device: &Device) -> Answer {
-    Answer {
-        body: views::created_identity(device),
-        ..identity(device)
-    }
-}
-
-fn identity(device: &Device) -> Answer {
-    Answer {
-        etag: Some(device.identity.etag.text()),
-        ..Answer::ok(views::identity(device))
-    }
-}
-
-fn twin(device: &Device, api_version: &str) -> Answer {
-    Answer::ok(views::twin(device, api_version))
 }

@@ -70,6 +70,8 @@ pub(crate) enum Meter {
     Methods,
     /// Operations on jobs.
     Jobs,
+    /// Operations on configurations.
+    Configurations,
 }
 
 /// How many units of its meter a direct method costs; the service counts 4 KB at a time.
@@ -128,7 +130,7 @@ impl Bucket {
 /// All meters of a hub; none of them if the tier is unlimited.
 #[derive(Debug)]
 pub(crate) struct Throttle {
-    buckets: Option<[Bucket; 6]>,
+    buckets: Option<[Bucket; 7]>,
 }
 
 impl Throttle {
@@ -161,6 +163,7 @@ impl Throttle {
             Bucket::per_minute(queries),
             Bucket::per_second(methods),
             Bucket::per_minute(registry),
+            Bucket::per_minute(20 * units),
         ];
         Self {
             buckets: Some(buckets),

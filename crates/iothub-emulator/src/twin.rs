@@ -7,10 +7,12 @@
 mod limits;
 mod metadata;
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub(crate) use metadata::Metadata;
+pub(crate) use metadata::{Author, Metadata};
 
 use crate::dates::Ticks;
 use crate::errors::ServiceError;
@@ -126,7 +128,7 @@ impl Section {
     fn seeded(values: Document, date: Ticks) -> Self {
         let mut section = Self::untouched(date);
         if !values.is_empty() {
-            section.metadata.touch(&values, date, section.version);
+            section.metadata.touch(&values, None, date, section.version);
             section.values = values;
         }
         section
@@ -140,6 +142,15 @@ pub(crate) struct Twin {
     pub(crate) tags: Document,
     pub(crate) desired: Section,
     pub(crate) reported: Section,
+    /// The configurations that target it.
+    pub(crate) marks: BTreeMap<String, Mark>,
+}
+
+/// How far a configuration got with a twin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Mark {
+    Targeted,
+    Applied,
 }
 
 impl Twin {
@@ -150,6 +161,7 @@ impl Twin {
             tags: Document::new(),
             desired: Section::untouched(now),
             reported: Section::untouched(now),
+            marks: BTreeMap::new(),
         }
     }
 
@@ -171,11 +183,28 @@ impl Twin {
             self.desired.version += 1;
             self.desired
                 .metadata
-                .touch(patch, now, self.desired.version);
+                .touch(patch, None, now, self.desired.version);
             self.desired.values = values;
         }
         self.etag = self.etag.next();
         Ok(true)
+    }
+
+    /// Brings the desired properties to what they shall be, touching only what differs.
+    pub(crate) fn set_desired(
+        &mut self,
+        wanted: Document,
+        author: Option<&Author>,
+        now: Ticks,
+    ) -> Result<(), ServiceError> {
+        check(None, Some(&wanted))?;
+        let patch = difference(&self.desired.values, &wanted);
+        self.desired.version += 1;
+        let version = self.desired.version;
+        self.desired.metadata.touch(&patch, author, now, version);
+        self.desired.values = wanted;
+        self.etag = self.etag.next();
+        Ok(())
     }
 
     /// Merges into the reported properties. The twin's etag stays: it is about what back ends write.
@@ -184,7 +213,7 @@ impl Twin {
         check(None, Some(&values))?;
         self.reported.version += 1;
         let version = self.reported.version;
-        self.reported.metadata.touch(patch, now, version);
+        self.reported.metadata.touch(patch, None, now, version);
         self.reported.values = values;
         Ok(())
     }
@@ -199,7 +228,7 @@ impl Twin {
         self.desired.metadata = Metadata::untouched(now);
         self.desired
             .metadata
-            .touch(&values, now, self.desired.version);
+            .touch(&values, None, now, self.desired.version);
         self.desired.values = values;
         self.etag = self.etag.next();
         Ok(())
@@ -217,6 +246,24 @@ fn check(tags: Option<&Document>, desired: Option<&Document>) -> Result<(), Serv
     };
     tags.and_then(|()| desired())
         .map_err(|text| ServiceError::invalid(text).by_twins())
+}
+
+/// The patch that leads from one document to another.
+fn difference(from: &Document, to: &Document) -> Document {
+    let gone = from.keys().filter(|key| !to.contains_key(*key));
+    let mut patch: Document = gone.map(|key| (key.clone(), Value::Null)).collect();
+    for (key, wanted) in to {
+        match (from.get(key), wanted) {
+            (Some(before), _) if before == wanted => {}
+            (Some(Value::Object(before)), Value::Object(wanted)) => {
+                patch.insert(key.clone(), Value::Object(difference(before, wanted)));
+            }
+            _ => {
+                patch.insert(key.clone(), wanted.clone());
+            }
+        }
+    }
+    patch
 }
 
 fn merged(target: &Document, patch: &Document) -> Document {

@@ -60,9 +60,9 @@ pub(super) fn find<'a>(
     use Operation as Op;
     let pick = |choices: &[(&str, Op)]| pick(method, choices);
     let put = if *precondition == Precondition::Absent {
-        (Op::Create, Op::ModuleCreate)
+        (Op::Create, Op::ModuleCreate, Op::ConfigurationCreate)
     } else {
-        (Op::Update, Op::ModuleUpdate)
+        (Op::Update, Op::ModuleUpdate, Op::ConfigurationUpdate)
     };
     match *names {
         ["devices"] => pick(&[("GET", Op::List), ("POST", Op::Bulk)]).map(Found::plain),
@@ -103,6 +103,19 @@ pub(super) fn find<'a>(
         }
         ["jobs", "v2", id, "cancel"] => {
             pick(&[("POST", Op::JobCancel)]).map(|it| Found::called(it, id))
+        }
+        ["configurations"] => pick(&[("GET", Op::ConfigurationList)]).map(Found::plain),
+        ["configurations", "testQueries"] if *method == Method::POST => {
+            Ok(Found::plain(Op::TestQueries))
+        }
+        ["configurations", id] => pick(&[
+            ("GET", Op::ConfigurationRead),
+            ("PUT", put.2),
+            ("DELETE", Op::ConfigurationDelete),
+        ])
+        .map(|it| Found::called(it, id)),
+        ["devices", id, "applyConfigurationContent"] => {
+            pick(&[("POST", Op::ApplyContent)]).map(|it| Found::on(it, id))
         }
         ["statistics", "devices"] => pick(&[("GET", Op::DeviceStatistics)]).map(Found::plain),
         ["statistics", "service"] => pick(&[("GET", Op::ServiceStatistics)]).map(Found::plain),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tracing::debug;
 
 use super::{Answer, Call, Performed};
-use crate::choices::{Choices, QueryFunctions, QueryKeys};
+use crate::choices::{Choices, QueryFunctions};
 use crate::dates::Ticks;
 use crate::errors::ServiceError;
 use crate::hub::Hub;
@@ -177,7 +177,7 @@ pub(crate) async fn scan(
     start: &Place,
     mut look: impl FnMut(&TwinRow<'_>) -> ControlFlow<()>,
 ) {
-    let any_case = hub.choices.query_keys == QueryKeys::AnyCase;
+    let any_case = hub.choices.any_case_keys();
     let mut step = |registry: &mut crate::registry::Registry, now: Ticks, after: &mut Place| {
         if let (Some(id), Some(module)) = (&after.device, &after.module) {
             // A page ended among the modules of a device; the rest of them comes first.

@@ -9,12 +9,23 @@ use serde_json::Value;
 use super::Document;
 use crate::dates::Ticks;
 
+/// The configuration behind a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Author {
+    /// Its id.
+    pub(crate) by: String,
+    /// A digest of its content.
+    pub(crate) digest: String,
+}
+
 /// The metadata of one object or leaf, and of what is inside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Metadata {
     updated: Ticks,
     /// `None` until the first write.
     version: Option<u64>,
+    /// The configuration that wrote it, on leaves only.
+    author: Option<Box<Author>>,
     children: BTreeMap<String, Metadata>,
 }
 
@@ -24,12 +35,19 @@ impl Metadata {
         Self {
             updated: now,
             version: None,
+            author: None,
             children: BTreeMap::new(),
         }
     }
 
     /// Marks everything that `patch` writes, and all objects on the way there.
-    pub(crate) fn touch(&mut self, patch: &Document, now: Ticks, version: u64) {
+    pub(crate) fn touch(
+        &mut self,
+        patch: &Document,
+        author: Option<&Author>,
+        now: Ticks,
+        version: u64,
+    ) {
         self.updated = now;
         self.version = Some(version);
         for (key, value) in patch {
@@ -42,12 +60,13 @@ impl Metadata {
                         .children
                         .entry(key.clone())
                         .or_insert(Self::untouched(now));
-                    child.touch(inner, now, version);
+                    child.touch(inner, author, now, version);
                 }
                 _ => {
                     let leaf = Self {
                         updated: now,
                         version: Some(version),
+                        author: author.cloned().map(Box::new),
                         children: BTreeMap::new(),
                     };
                     self.children.insert(key.clone(), leaf);
@@ -63,6 +82,10 @@ impl Serialize for Metadata {
         map.serialize_entry("$lastUpdated", &self.updated)?;
         if let Some(version) = self.version {
             map.serialize_entry("$lastUpdatedVersion", &version)?;
+        }
+        if let Some(author) = &self.author {
+            map.serialize_entry("$lastUpdatedBy", &author.by)?;
+            map.serialize_entry("$lastUpdatedByDigest", &author.digest)?;
         }
         for (key, child) in &self.children {
             map.serialize_entry(key, child)?;

@@ -1,5 +1,7 @@
 //! Twins on the wire: a document of its own, joined with what it repeats about the identity.
 
+use std::collections::BTreeMap;
+
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -10,7 +12,7 @@ use crate::identity::{Capabilities, Status};
 use crate::life::Life;
 use crate::module::Module;
 use crate::registry::Device;
-use crate::twin::{Document, Section, Twin};
+use crate::twin::{Document, Mark, Section, Twin};
 
 /// First api-version in which a twin carries `modelId` (after `2020-05-31-preview`, inclusive).
 const MODEL_ID_SINCE: &str = "2020-05-31";
@@ -38,6 +40,8 @@ pub(super) struct TwinView<'a> {
     #[serde(skip_serializing_if = "Document::is_empty")]
     tags: &'a Document,
     properties: PropertiesView<'a>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    configurations: BTreeMap<&'a str, MarkView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     capabilities: Option<Capabilities>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,6 +65,11 @@ enum ThumbprintsView<'a> {
 struct PropertiesView<'a> {
     desired: SectionView<'a>,
     reported: SectionView<'a>,
+}
+
+#[derive(Serialize)]
+struct MarkView {
+    status: Mark,
 }
 
 struct SectionView<'a>(&'a Section);
@@ -128,6 +137,8 @@ impl<'a> TwinView<'a> {
         authentication: &'a Authentication,
         api_version: &str,
     ) -> Self {
+        let marks = twin.marks.iter();
+        let marks = marks.map(|(id, mark)| (id.as_str(), MarkView { status: *mark }));
         let thumbprints = &authentication.x509_thumbprint;
         let x509_thumbprint = if api_version < CAPITALS_SINCE {
             ThumbprintsView::Camel(thumbprints)
@@ -157,6 +168,7 @@ impl<'a> TwinView<'a> {
                 desired: SectionView(&twin.desired),
                 reported: SectionView(&twin.reported),
             },
+            configurations: marks.collect(),
             capabilities: None,
             device_scope: None,
             parent_scopes: &[],
