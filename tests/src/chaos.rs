@@ -1,5 +1,5 @@
 //! Chaos: real processes, a fleet that never rests, and faults by a seeded plan, judged at rest by
-//! the [oracle](crate::oracle).
+//! the oracle ([`crate::oracle`]).
 //!
 //! An episode is one [`Plan`] on one [`Stage`]: everything is new for it, so its seed alone tells
 //! what is done to whom. What comes of that depends on the machine's timing as well; a plan replays
