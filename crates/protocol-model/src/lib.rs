@@ -5,7 +5,7 @@
 //! fail in every way they can, and lets stateright explore all orders. What must hold is in
 //! [`rule`]; that the rules can be broken at all is shown by [`mutant`]s.
 //!
-//! # What is left out, and why nothing is lost by it
+//! # What is simplified, and why that loses nothing
 //!
 //! - **Time** is a count of ticks. A request is sent, takes effect and is answered between two
 //!   ticks; its lease is one tick or two. All that the core asks of time is whether a lease has
@@ -16,9 +16,6 @@
 //! - **A tick passes** only if somebody waits for it. It cuts off nobody: a worker that gives up
 //!   waiting, or is too slow to send, does so as a fault of its own, which runs out. So each run
 //!   ends, and whoever goes round in circles is found by the number of saves or ticks.
-//! - **Slow workers.** A tick that passes while somebody is at work is a fault that runs out too. With
-//!   no end of them two workers can rob each other of every save, a lease each time: unlikely, and
-//!   no rule forbids it.
 //! - **Workers' clocks** are lower bounds of the servers' time. They are exact, or behind by as much
 //!   as the stamps of message and record allow (`behind`). Anything between is a mixture of the two.
 //! - **Dropped requests** are requests that never take effect until their lease ends; a lost reply is
@@ -28,8 +25,19 @@
 //! - **Workers** are alike, so they are kept in an order of their own, and so are devices with the
 //!   same script. Devices share nothing but time, faults and the integration.
 //! - **Names** of intents, ETags and generations are numbers in the order of their making.
-//! - **A roll-back of the store** stops the workers and takes longer than a request lives. What the
-//!   store has forgotten by it is forgotten: only S1, S5, S7, S10 and the end are judged then.
+//!
+//! # What is not covered
+//!
+//! - **Slow workers without end.** A tick that passes while somebody is at work is a fault that runs
+//!   out. Without an end of it there is a run in which two workers rob each other of every save of
+//!   a delivery, a lease each time, and deliver again and again: unlikely, but work need not end.
+//! - **A copy of the store from before a device's first record.** A wake-up that meets it finds no
+//!   record to change by compare-and-set, and is lost until the next sweep.
+//! - **A roll-back of the store while workers run.** Here it stops them and takes longer than a
+//!   request lives. What the store has forgotten by it is forgotten: only S1, S7, S10, the keys of S5
+//!   and the end are judged then.
+//! - **An event's second outcome.** The first one counts; a redelivery after newer events may report
+//!   another one.
 
 pub mod action;
 mod deed;
