@@ -92,6 +92,8 @@ pub(crate) struct Item {
     pub(crate) mode: Result<Mode, ServiceError>,
     pub(crate) etag: Option<String>,
     pub(crate) twin_etag: Option<String>,
+    /// Whether `status` was there; import files insist on it.
+    pub(crate) has_status: bool,
     pub(crate) device_draft: IdentityDraft,
     pub(crate) module_draft: ModuleDraft,
     pub(crate) twin_edit: TwinDraft,
@@ -123,6 +125,7 @@ impl From<Written> for Item {
             mode: Mode::parse(written.import_mode.as_deref()),
             etag: text(written.etag),
             twin_etag: text(written.twin_etag),
+            has_status: written.status.is_some(),
             device_draft: IdentityDraft {
                 device_id: Some(written.id.clone()),
                 status: written.status,

@@ -21,6 +21,7 @@ use tracing::debug;
 use crate::auth::{Permission, Policy};
 use crate::chunks::Chunks;
 use crate::control_behaviour;
+use crate::control_blobs;
 use crate::control_devices;
 use crate::faults::FaultProgram;
 use crate::hub::Hub;
@@ -95,6 +96,9 @@ fn route(hub: &Arc<Hub>, method: &Method, path: &str, query: &str, body: &[u8]) 
         ("GET", ["devices", id]) => control_devices::get(hub, id, query),
         ("PUT", ["devices", id]) => control_devices::put(hub, id, query, body),
         ("DELETE", ["devices", id]) => control_devices::delete(hub, id),
+        (verb, ["blobs", container, blob]) => {
+            control_blobs::answer(hub, verb, container, blob, body)
+        }
         (verb, ["devices", device, rest @ ..]) if !rest.is_empty() => {
             match on_living(hub, verb, device, rest, body) {
                 Some(reply) => reply,

@@ -138,6 +138,32 @@ impl ServiceError {
         )
     }
 
+    /// 403: another import or export job is going on.
+    pub(crate) fn job_quota_exceeded() -> Self {
+        let text = "Another import or export job is running.";
+        Self::new(StatusCode::FORBIDDEN, "JobQuotaExceeded", text)
+    }
+
+    /// 400: a container cannot be used for what a job wants.
+    pub(crate) fn bad_container() -> Self {
+        let text = "Failed to read or write the blob container.";
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "BlobContainerValidationError",
+            text,
+        )
+    }
+
+    /// 412: nobody holds a message under this lock.
+    pub(crate) fn lock_lost() -> Self {
+        let text = "The lock on the message is lost.";
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "DeviceMessageLockLost",
+            text,
+        )
+    }
+
     /// 405: a job is past the point where it could be cancelled.
     pub(crate) fn job_not_in_that_state() -> Self {
         let (status, name) = (

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use crate::auth::{Audience, Policies};
 use crate::authentication::FreshKeys;
 use crate::behaviour::Behaviour;
+use crate::blobs::Blobs;
 use crate::choices::Choices;
 use crate::configurations::Configurations;
 use crate::dates::{Clock, Ticks};
@@ -23,6 +24,7 @@ use crate::jobs::Jobs;
 use crate::journal::Journal;
 use crate::registry::{Fresh, Registry};
 use crate::throttle::{Throttle, Tier};
+use crate::transfers::Transfers;
 
 /// Size of the keys the hub makes.
 const KEY_BYTES: usize = 32;
@@ -32,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) registry: Registry,
     pub(crate) policies: Policies,
     pub(crate) audience: Audience,
+    /// Where import and export jobs read and write.
+    pub(crate) blobs: Blobs,
     pub(crate) tier: Tier,
     pub(crate) units: u32,
     pub(crate) journal: Journal,
@@ -43,11 +47,13 @@ pub(crate) struct Settings {
 }
 
 /// One emulated hub.
-#[derive(Debug)]
 pub(crate) struct Hub {
     registry: Mutex<Registry>,
     jobs: Mutex<Jobs>,
     configurations: Mutex<Configurations>,
+    transfers: Mutex<Transfers>,
+    /// Where import and export jobs read and write.
+    pub(crate) blobs: Blobs,
     tier: Tier,
     units: u32,
     pub(crate) policies: RwLock<Policies>,
@@ -75,6 +81,8 @@ impl Hub {
             registry: Mutex::new(settings.registry),
             jobs: Mutex::default(),
             configurations: Mutex::default(),
+            transfers: Mutex::default(),
+            blobs: settings.blobs,
             tier: settings.tier,
             units: settings.units,
             policies: RwLock::new(settings.policies),
@@ -109,6 +117,11 @@ impl Hub {
     /// The configurations.
     pub(crate) fn configurations(&self) -> MutexGuard<'_, Configurations> {
         locked(&self.configurations)
+    }
+
+    /// The import and export jobs.
+    pub(crate) fn transfers(&self) -> MutexGuard<'_, Transfers> {
+        locked(&self.transfers)
     }
 
     /// How many scheduled jobs may be at work or planned.

@@ -10,12 +10,14 @@
 mod auth;
 mod authentication;
 mod behaviour;
+mod blobs;
 mod bulk;
 mod choices;
 mod chunks;
 mod configurations;
 mod control;
 mod control_behaviour;
+mod control_blobs;
 mod control_devices;
 mod dates;
 mod errors;
@@ -42,6 +44,7 @@ mod server;
 mod service;
 mod throttle;
 mod tls;
+mod transfers;
 mod twin;
 mod views;
 
@@ -61,6 +64,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::auth::{Audience, Policies};
 use crate::behaviour::Behaviour;
+use crate::blobs::Blobs;
 use crate::configurations::keeper;
 use crate::hub::{Hub, Settings};
 use crate::journal::Journal;
@@ -121,6 +125,7 @@ async fn run(mut options: Options) -> Result<()> {
         registry: Registry::with_lag(Duration::from_millis(options.query_lag_ms)),
         policies,
         audience: Audience::of(options.hub.name()),
+        blobs: Blobs::new(options.blob_dir),
         tier: options.tier,
         units: options.units,
         journal: Journal::new(options.journal_limit),

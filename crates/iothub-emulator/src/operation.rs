@@ -75,6 +75,24 @@ pub(crate) enum Operation {
     ApplyContent,
     /// What configurations did to a device; only ever seen in the journal.
     ConfigurationItem,
+    /// POST of an import or export job.
+    TransferCreate,
+    /// GET of an import or export job.
+    TransferRead,
+    /// GET of all import and export jobs.
+    TransferList,
+    /// DELETE of an import or export job.
+    TransferCancel,
+    /// GET of a digital twin.
+    DigitalTwinRead,
+    /// PATCH of a digital twin.
+    DigitalTwinPatch,
+    /// POST of a command of a digital twin.
+    DigitalTwinCommand,
+    /// GET of what became of messages to devices.
+    Feedback,
+    /// DELETE or POST that settles such a notice.
+    FeedbackSettle,
     /// POST of a query.
     Query,
     /// DELETE of the messages that wait for a device.
@@ -131,13 +149,18 @@ impl Operation {
             | Self::ModuleUpdate
             | Self::ModuleDelete => rule(RegistryWrite, Meter::Registry),
             Self::ServiceStatistics => rule(ServiceConnect, Meter::Registry),
-            Self::TwinRead | Self::ModuleTwinRead => rule(ServiceConnect, Meter::TwinReads),
+            Self::TwinRead | Self::ModuleTwinRead | Self::DigitalTwinRead => {
+                rule(ServiceConnect, Meter::TwinReads)
+            }
             Self::TwinPatch
             | Self::TwinReplace
             | Self::ModuleTwinPatch
-            | Self::ModuleTwinReplace => rule(ServiceConnect, Meter::TwinWrites),
+            | Self::ModuleTwinReplace
+            | Self::DigitalTwinPatch => rule(ServiceConnect, Meter::TwinWrites),
             Self::Query => rule(ServiceConnect, Meter::Queries),
-            Self::Method | Self::ModuleMethod => rule(ServiceConnect, Meter::Methods),
+            Self::Method | Self::ModuleMethod | Self::DigitalTwinCommand => {
+                rule(ServiceConnect, Meter::Methods)
+            }
             Self::JobCreate | Self::JobRead | Self::JobList | Self::JobCancel => {
                 rule(ServiceConnect, Meter::Jobs)
             }
@@ -148,7 +171,11 @@ impl Operation {
             | Self::ConfigurationUpdate
             | Self::ConfigurationDelete
             | Self::ApplyContent => rule(RegistryWrite, Meter::Configurations),
-            Self::Purge => Rule {
+            Self::TransferCreate
+            | Self::TransferRead
+            | Self::TransferList
+            | Self::TransferCancel => rule(RegistryWrite, Meter::Jobs),
+            Self::Purge | Self::Feedback | Self::FeedbackSettle => Rule {
                 permission: Some(ServiceConnect),
                 meter: None,
             },

@@ -76,6 +76,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(10..))]
     pub(crate) configuration_ms: u64,
 
+    /// Directory whose folders stand for blob containers; import and export jobs need it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) blob_dir: Option<PathBuf>,
+
     /// Requests the journal remembers
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(crate) journal_limit: usize,

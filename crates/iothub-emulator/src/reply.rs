@@ -85,6 +85,9 @@ pub(crate) fn render(outcome: &Outcome, version: Version, now: Ticks) -> Respons
                 ITEM_TYPE,
                 answer.item_type.unwrap_or_default(),
             );
+            for (name, value) in &answer.headers {
+                put(&mut headers, HeaderName::from_static(name), value);
+            }
             let continuation = answer.continuation.as_deref().unwrap_or_default();
             put(
                 &mut headers,

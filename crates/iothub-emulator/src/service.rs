@@ -3,14 +3,16 @@
 //! Bodies are checked before the state is locked, and answers are rendered while it is, so that
 //! what a client reads is what its request left behind.
 
-mod bulk;
+pub(crate) mod bulk;
 mod configurations;
 mod devices;
+mod digital;
 mod jobs;
 pub(crate) mod methods;
 mod modules;
 pub(crate) mod query;
 mod statistics;
+mod transfers;
 
 use std::sync::Arc;
 
@@ -36,6 +38,8 @@ pub(crate) struct Answer {
     pub(crate) item_type: Option<&'static str>,
     /// What to send for the next page.
     pub(crate) continuation: Option<String>,
+    /// Headers that only one operation has.
+    pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 impl Answer {
@@ -47,6 +51,7 @@ impl Answer {
             etag: None,
             item_type: None,
             continuation: None,
+            headers: vec![],
         }
     }
 
@@ -127,6 +132,16 @@ pub(crate) async fn perform(hub: &Arc<Hub>, call: Call<'_>) -> Performed {
         | Operation::ConfigurationList
         | Operation::TestQueries
         | Operation::ApplyContent => configurations::perform(hub, call),
+        Operation::TransferCreate
+        | Operation::TransferRead
+        | Operation::TransferList
+        | Operation::TransferCancel => transfers::perform(hub, call),
+        Operation::DigitalTwinRead
+        | Operation::DigitalTwinPatch
+        | Operation::DigitalTwinCommand => digital::perform(hub, call).await,
+        // Messages to devices are AMQP, so there is never anything to say about one.
+        Operation::Feedback => Ok(looked_up_nothing(hub)),
+        Operation::FeedbackSettle => Err(ServiceError::lock_lost()),
         Operation::Purge => Ok(statistics::purge(hub, id)),
         Operation::DeviceStatistics => Ok(statistics::devices(hub)),
         Operation::ServiceStatistics => Ok(statistics::service(hub)),
@@ -147,6 +162,14 @@ fn looked_up(body: String, now: Ticks) -> Performed {
     Performed {
         answer: Ok(Answer::ok(body)),
         effect: Some((Trace::default(), now)),
+    }
+}
+
+/// A 204 of a request that changes nothing.
+fn looked_up_nothing(hub: &Hub) -> Performed {
+    Performed {
+        answer: Ok(Answer::empty()),
+        effect: Some((Trace::default(), hub.clock.tick())),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::dates::Ticks;
 use crate::identity::{Capabilities, Status};
 use crate::registry::Device;
 use modules::ModuleView;
+pub(crate) use twins::SectionView;
 use twins::TwinView;
 
 /// Hex digits of a key's SHA-256 that stand for the key where it must not be shown.

@@ -117,8 +117,56 @@ pub(super) fn find<'a>(
         ["devices", id, "applyConfigurationContent"] => {
             pick(&[("POST", Op::ApplyContent)]).map(|it| Found::on(it, id))
         }
+        ["jobs"] => pick(&[("GET", Op::TransferList)]).map(Found::plain),
+        ["jobs", "create"] if *method == Method::POST => Ok(Found::plain(Op::TransferCreate)),
+        ["jobs", id] => {
+            let choices = [("GET", Op::TransferRead), ("DELETE", Op::TransferCancel)];
+            pick(&choices).map(|it| Found::called(it, id))
+        }
         ["statistics", "devices"] => pick(&[("GET", Op::DeviceStatistics)]).map(Found::plain),
         ["statistics", "service"] => pick(&[("GET", Op::ServiceStatistics)]).map(Found::plain),
+        _ => find_rare(method, names),
+    }
+}
+
+/// Paths that few clients use.
+fn find_rare<'a>(method: &Method, names: &[&'a str]) -> Result<Found<'a>, ServiceError> {
+    use Operation as Op;
+    let pick = |choices: &[(&str, Op)]| pick(method, choices);
+    let command = || pick(&[("POST", Op::DigitalTwinCommand)]);
+    match *names {
+        ["digitaltwins", id] => {
+            let choices = [
+                ("GET", Op::DigitalTwinRead),
+                ("PATCH", Op::DigitalTwinPatch),
+            ];
+            pick(&choices).map(|it| Found::on(it, id))
+        }
+        ["digitaltwins", id, "commands", name] => command().map(|it| Found {
+            name: Some(name),
+            ..Found::on(it, id)
+        }),
+        // The component stands where other paths have a module.
+        [
+            "digitaltwins",
+            id,
+            "components",
+            component,
+            "commands",
+            name,
+        ] => command().map(|it| Found {
+            name: Some(name),
+            ..Found::within(it, id, component)
+        }),
+        ["messages", "serviceBound", "feedback"] => {
+            pick(&[("GET", Op::Feedback)]).map(Found::plain)
+        }
+        ["messages", "serviceBound", "feedback", lock] => {
+            pick(&[("DELETE", Op::FeedbackSettle)]).map(|it| Found::called(it, lock))
+        }
+        ["messages", "serviceBound", "feedback", lock, "abandon"] => {
+            pick(&[("POST", Op::FeedbackSettle)]).map(|it| Found::called(it, lock))
+        }
         _ => Err(ServiceError::no_such_resource()),
     }
 }

@@ -72,7 +72,8 @@ struct MarkView {
     status: Mark,
 }
 
-struct SectionView<'a>(&'a Section);
+/// Properties with what the hub says about them.
+pub(crate) struct SectionView<'a>(pub(crate) &'a Section);
 
 impl Serialize for SectionView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -3,6 +3,7 @@
 mod bulk;
 mod configurations;
 mod control;
+mod digital_twins;
 mod faults;
 mod harness;
 mod jobs;
@@ -12,3 +13,4 @@ mod queries;
 mod robustness;
 mod service;
 mod throttling;
+mod transfers;
