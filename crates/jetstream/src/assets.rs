@@ -134,7 +134,9 @@ fn bucket(name: String) -> Asset {
         config.discard = DiscardPolicy::New;
         config.max_messages_per_subject = 1;
         config.max_age = Duration::ZERO;
-        config.allow_direct = true;
+        // A direct read may be answered by a replica that lags: a wake-up could find no record yet
+        // and be acknowledged for good.
+        config.allow_direct = false;
         config.allow_rollup = true;
         config.deny_delete = false;
     };
