@@ -16,6 +16,10 @@ pub(crate) struct Choices {
     #[arg(long, value_name = "N", default_value_t = CLOCK_SKEW_SECONDS)]
     pub(crate) clock_skew_s: u64,
 
+    /// What a caller from Entra ID gets whose roles do not suffice
+    #[arg(long, value_enum, default_value_t = MissingRole::Unauthorized)]
+    pub(crate) missing_role: MissingRole,
+
     /// How the errors of a bulk call name themselves
     #[arg(long, value_enum, default_value_t = ErrorCode::Number)]
     pub(crate) bulk_error_code: ErrorCode,
@@ -96,6 +100,17 @@ pub(crate) enum QueryKeys {
     Exact,
     /// In any case, if there is none of the exact spelling.
     AnyCase,
+}
+
+/// The status of a call for which the caller has no role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MissingRole {
+    /// 401.
+    #[value(name = "401")]
+    Unauthorized,
+    /// 403.
+    #[value(name = "403")]
+    Forbidden,
 }
 
 /// The form of `errorCode` in the result of a bulk call.

@@ -23,6 +23,8 @@ use crate::chunks::Chunks;
 use crate::control_behaviour;
 use crate::control_blobs;
 use crate::control_devices;
+use crate::control_entra;
+use crate::entra::endpoints;
 use crate::faults::FaultProgram;
 use crate::hub::Hub;
 use crate::registry::Target;
@@ -62,13 +64,21 @@ async fn answer(hub: Arc<Hub>, request: Request<Incoming>) -> Result<Reply, Drop
         ));
     };
     let query = head.uri.query().unwrap_or_default();
-    Ok(route(
-        &hub,
-        &head.method,
-        head.uri.path(),
-        query,
-        &body.to_bytes(),
-    ))
+    let body = body.to_bytes();
+    let names: Vec<&str> = head.uri.path().trim_start_matches('/').split('/').collect();
+    if endpoints::find(head.method.as_str(), &names).is_some() {
+        return control_entra::token(hub, head, body).await;
+    }
+    if let ["entra", rest @ ..] = names.as_slice() {
+        let host = head
+            .headers
+            .get(header::HOST)
+            .and_then(|it| it.to_str().ok());
+        let host = host.unwrap_or_default();
+        let reply = control_entra::answer(&hub, head.method.as_str(), rest, host, &body);
+        return Ok(reply);
+    }
+    Ok(route(&hub, &head.method, head.uri.path(), query, &body))
 }
 
 fn route(hub: &Arc<Hub>, method: &Method, path: &str, query: &str, body: &[u8]) -> Reply {

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use http::StatusCode;
 use serde::Serialize;
 
+use crate::choices::MissingRole;
 use crate::dates::Ticks;
 
 /// Which part of the service speaks; the registry marks its tracking ids, twins do not.
@@ -238,6 +239,18 @@ impl ServiceError {
             "IotHubUnauthorizedAccess",
             "Unauthorized",
         )
+    }
+
+    /// 401 or 403: the caller is known, but no role allows it this.
+    pub(crate) fn missing_role(principal: &str, path: &str, status: MissingRole) -> Self {
+        let text = format!(
+            "Principal {principal} is not authorized for this operation on {path} due to no assigned permissions"
+        );
+        let status = match status {
+            MissingRole::Unauthorized => StatusCode::UNAUTHORIZED,
+            MissingRole::Forbidden => StatusCode::FORBIDDEN,
+        };
+        Self::new(status, "IotHubUnauthorizedAccess", text)
     }
 
     /// 404: no operation lives at this path.

@@ -15,13 +15,14 @@ use tokio::sync::oneshot;
 use tracing::debug;
 
 use crate::bulk;
+use crate::entra::Denial;
 use crate::errors::ServiceError;
 use crate::etag::Precondition;
 use crate::faults::{Delivery, Fault, Subject};
 use crate::hub::Hub;
 use crate::journal::Entry;
 use crate::operation::Operation;
-use crate::registry::Gate;
+use crate::registry::{Gate, Trace};
 use crate::reply::{CONTINUATION, Outcome, render};
 use crate::router::{self, Route, api_version};
 use crate::service::{self, Call};
@@ -32,6 +33,8 @@ pub(crate) struct Arrived {
     pub(crate) head: Parts,
     /// `None` if it was longer than the service takes.
     pub(crate) body: Option<Bytes>,
+    /// Whether it came over TLS.
+    pub(crate) encrypted: bool,
 }
 
 /// Sees a request through. The answer goes to `reply`; dropping that cuts the connection.
@@ -113,6 +116,9 @@ async fn take_effect(
     route: &Route,
     precondition: &Precondition,
 ) -> Outcome {
+    if route.operation.is_of_issuer() {
+        return ask_issuer(hub, seq, arrived, route);
+    }
     let admitted = match admit(hub, arrived, route) {
         Ok(admitted) => admitted,
         Err(error) => return Outcome::from(error),
@@ -140,6 +146,23 @@ async fn take_effect(
 fn header_text<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
     let text = head.headers.get(name)?.to_str().ok()?;
     (!text.is_empty()).then_some(text)
+}
+
+/// Asks the token issuer.
+fn ask_issuer(hub: &Hub, seq: u64, arrived: &Arrived, route: &Route) -> Outcome {
+    let now = hub.clock.tick();
+    let scheme = if arrived.encrypted { "https" } else { "http" };
+    let host = header_text(&arrived.head, "host").map(str::to_owned);
+    let host = host.or_else(|| arrived.head.uri.authority().map(ToString::to_string));
+    let base = format!("{scheme}://{}", host.unwrap_or_default());
+    let body = arrived.body.as_deref().unwrap_or_default();
+    let (head, names) = (&arrived.head, &route.segments);
+    let answer = hub
+        .entra
+        .answer(head, names, body, &base, now.unix_seconds());
+    hub.journal
+        .amend(seq, |entry| entry.take_effect(Trace::default(), now));
+    Outcome::from(Ok(answer))
 }
 
 struct Admitted<'a> {
@@ -191,6 +214,13 @@ fn authorize(hub: &Hub, head: &Parts, route: &Route) -> Result<Gate, ServiceErro
         .map(HeaderValue::to_str);
     let header = header.and_then(Result::ok);
     let now = hub.clock.tick().unix_seconds();
+    if let Some(token) = header.and_then(|it| it.strip_prefix("Bearer ")) {
+        return authorize_bearer(hub, token.trim(), route, now);
+    }
+    if hub.without_shared_access {
+        debug!("shared access is disabled");
+        return Err(ServiceError::unauthorized());
+    }
     let policies = hub.policies.read().unwrap_or_else(PoisonError::into_inner);
     policies
         .authorize(
@@ -205,6 +235,22 @@ fn authorize(hub: &Hub, head: &Parts, route: &Route) -> Result<Gate, ServiceErro
             debug!(?refusal, operation = ?route.operation, "token refused");
             ServiceError::unauthorized()
         })
+}
+
+fn authorize_bearer(hub: &Hub, token: &str, route: &Route, now: u64) -> Result<Gate, ServiceError> {
+    let skew = hub.choices.clock_skew_s;
+    let authorized = hub
+        .entra
+        .authorize(token, route.operation.actions(), now, skew);
+    authorized.map(|()| Gate::Entra).map_err(|denial| {
+        debug!(?denial, operation = ?route.operation, "token refused");
+        match denial {
+            Denial::Token => ServiceError::unauthorized(),
+            Denial::Role(principal) => {
+                ServiceError::missing_role(&principal, &route.path(), hub.choices.missing_role)
+            }
+        }
+    })
 }
 
 /// Waits, unless there is nothing to wait for: the timer's step is a millisecond, longer than most

@@ -19,6 +19,7 @@ use crate::blobs::Blobs;
 use crate::choices::Choices;
 use crate::configurations::Configurations;
 use crate::dates::{Clock, Ticks};
+use crate::entra::Entra;
 use crate::faults::FaultProgram;
 use crate::jobs::Jobs;
 use crate::journal::Journal;
@@ -36,6 +37,11 @@ pub(crate) struct Settings {
     pub(crate) audience: Audience,
     /// Where import and export jobs read and write.
     pub(crate) blobs: Blobs,
+    pub(crate) entra: Entra,
+    /// Whether shared access signatures open nothing.
+    pub(crate) without_shared_access: bool,
+    /// The host in the connection string.
+    pub(crate) host: String,
     pub(crate) tier: Tier,
     pub(crate) units: u32,
     pub(crate) journal: Journal,
@@ -52,6 +58,10 @@ pub(crate) struct Hub {
     jobs: Mutex<Jobs>,
     configurations: Mutex<Configurations>,
     transfers: Mutex<Transfers>,
+    pub(crate) entra: Entra,
+    /// Whether shared access signatures open nothing.
+    pub(crate) without_shared_access: bool,
+    host: String,
     /// Where import and export jobs read and write.
     pub(crate) blobs: Blobs,
     tier: Tier,
@@ -83,6 +93,9 @@ impl Hub {
             configurations: Mutex::default(),
             transfers: Mutex::default(),
             blobs: settings.blobs,
+            entra: settings.entra,
+            without_shared_access: settings.without_shared_access,
+            host: settings.host,
             tier: settings.tier,
             units: settings.units,
             policies: RwLock::new(settings.policies),
@@ -117,6 +130,11 @@ impl Hub {
     /// The configurations.
     pub(crate) fn configurations(&self) -> MutexGuard<'_, Configurations> {
         locked(&self.configurations)
+    }
+
+    /// Where clients ask for tokens over TLS.
+    pub(crate) fn authority(&self) -> String {
+        format!("https://{}", self.host)
     }
 
     /// The import and export jobs.

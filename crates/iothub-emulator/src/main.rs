@@ -19,7 +19,9 @@ mod control;
 mod control_behaviour;
 mod control_blobs;
 mod control_devices;
+mod control_entra;
 mod dates;
+mod entra;
 mod errors;
 mod etag;
 mod exchange;
@@ -66,7 +68,8 @@ use crate::auth::{Audience, Policies};
 use crate::behaviour::Behaviour;
 use crate::blobs::Blobs;
 use crate::configurations::keeper;
-use crate::hub::{Hub, Settings};
+use crate::entra::Entra;
+use crate::hub::{Hub, Settings, new_key};
 use crate::journal::Journal;
 use crate::options::Options;
 use crate::registry::Registry;
@@ -111,6 +114,13 @@ async fn run(mut options: Options) -> Result<()> {
         .map(behaviour_file)
         .transpose()?;
     let host = options.hub.host(listen.port());
+    let entra = Entra::new(
+        options.token_lifetime_s,
+        options.identity_header.take().unwrap_or_else(new_key),
+    );
+    for app in options.entra_apps.drain(..) {
+        entra.apps_mut().add(app);
+    }
     let mut policies = Policies::with_skew(options.choices.clock_skew_s);
     let named = options.take_policies();
     let first = named.first().context("there is always a policy")?;
@@ -126,6 +136,9 @@ async fn run(mut options: Options) -> Result<()> {
         policies,
         audience: Audience::of(options.hub.name()),
         blobs: Blobs::new(options.blob_dir),
+        entra,
+        without_shared_access: options.no_shared_access,
+        host: host.clone(),
         tier: options.tier,
         units: options.units,
         journal: Journal::new(options.journal_limit),

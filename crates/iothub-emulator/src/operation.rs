@@ -1,5 +1,7 @@
 //! The operations of the service API by the names that journal and fault rules use.
 
+mod actions;
+
 use serde::{Deserialize, Serialize};
 
 use crate::auth::Permission;
@@ -93,6 +95,12 @@ pub(crate) enum Operation {
     Feedback,
     /// DELETE or POST that settles such a notice.
     FeedbackSettle,
+    /// POST for a token of an application; none of the hub's own business.
+    Token,
+    /// GET for a token of a managed identity.
+    ManagedToken,
+    /// GET of what token libraries need to know.
+    Discovery,
     /// POST of a query.
     Query,
     /// DELETE of the messages that wait for a device.
@@ -122,6 +130,11 @@ impl Operation {
     /// The limit it counts against.
     pub(crate) const fn meter(self) -> Option<Meter> {
         self.rule().meter
+    }
+
+    /// Whether it belongs to the token issuer, who asks for no token.
+    pub(crate) const fn is_of_issuer(self) -> bool {
+        matches!(self, Self::Token | Self::ManagedToken | Self::Discovery)
     }
 
     /// Whether it stands only in the journal, for something that is no request of its own.
@@ -182,6 +195,9 @@ impl Operation {
             Self::BulkItem
             | Self::JobItem
             | Self::ConfigurationItem
+            | Self::Token
+            | Self::ManagedToken
+            | Self::Discovery
             | Self::HandEdit
             | Self::Other => Rule {
                 permission: None,

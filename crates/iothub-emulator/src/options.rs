@@ -10,6 +10,7 @@ use rustls_pki_types::ServerName;
 
 use crate::auth::{Permission, Policy};
 use crate::choices::Choices;
+use crate::entra::apps::App;
 use crate::hub::new_key;
 use crate::throttle::Tier;
 
@@ -51,6 +52,23 @@ pub(crate) struct Options {
     /// Permissions: RegistryRead, RegistryWrite, ServiceConnect, DeviceConnect
     #[arg(long = "policy", value_name = "NAME=KEY:PERM,PERM")]
     pub(crate) policies: Vec<NamedPolicy>,
+
+    /// Refuse all shared access signatures, as a hub does that allows Entra ID only
+    #[arg(long)]
+    pub(crate) no_shared_access: bool,
+
+    /// An application that the built-in test issuer knows, with a secret and roles; repeatable.
+    /// Roles: the built-in ones by name ("IoT Hub Data Contributor"), or data actions (twins/read)
+    #[arg(long = "entra-app", value_name = "CLIENT_ID=SECRET:ROLE,ROLE")]
+    pub(crate) entra_apps: Vec<App>,
+
+    /// How long the issuer's tokens are good for, in seconds
+    #[arg(long, value_name = "N", default_value_t = 3_599)]
+    pub(crate) token_lifetime_s: u64,
+
+    /// What the App Service kind of managed identity wants as X-IDENTITY-HEADER; random if left out
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) identity_header: Option<String>,
 
     /// Edition of the hub, which sets the throttling limits
     #[arg(long, value_enum, default_value_t = Tier::Unlimited)]

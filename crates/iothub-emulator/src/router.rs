@@ -8,6 +8,7 @@ mod paths;
 use http::Method;
 use percent_encoding::percent_decode_str;
 
+use crate::entra::endpoints;
 use crate::errors::ServiceError;
 use crate::etag::Precondition;
 use crate::identity::check_id;
@@ -61,7 +62,10 @@ pub(crate) fn route(method: &Method, raw_path: &str, precondition: &Precondition
         .collect();
     let names: Vec<&str> = segments.iter().map(String::as_str).collect();
     let found = if sound {
-        paths::find(method, &names, precondition)
+        match endpoints::find(method.as_str(), &names) {
+            Some(operation) => Ok(paths::Found::plain(operation)),
+            None => paths::find(method, &names, precondition),
+        }
     } else {
         let text = "The path is not valid UTF-8 after decoding.";
         Err(ServiceError::invalid(text))

@@ -106,8 +106,13 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Dropped> {
     let (head, body) = request.into_parts();
     let body = read(body).await?;
+    let arrived = Arrived {
+        head,
+        body,
+        encrypted: true,
+    };
     let (reply, answer) = oneshot::channel();
-    tokio::spawn(exchange::run(hub, Arrived { head, body }, reply));
+    tokio::spawn(exchange::run(hub, arrived, reply));
     answer.await.map_err(|_| Dropped)
 }
 

@@ -148,6 +148,9 @@ pub(crate) async fn perform(hub: &Arc<Hub>, call: Call<'_>) -> Performed {
         Operation::BulkItem
         | Operation::JobItem
         | Operation::ConfigurationItem
+        | Operation::Token
+        | Operation::ManagedToken
+        | Operation::Discovery
         | Operation::HandEdit
         | Operation::Other => Err(ServiceError::no_such_resource()),
     };

@@ -20,7 +20,8 @@ pub(super) struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    const fn plain(operation: Operation) -> Self {
+    /// An operation without ids.
+    pub(super) const fn plain(operation: Operation) -> Self {
         Self {
             operation,
             device: None,

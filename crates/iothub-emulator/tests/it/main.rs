@@ -4,6 +4,7 @@ mod bulk;
 mod configurations;
 mod control;
 mod digital_twins;
+mod entra;
 mod faults;
 mod harness;
 mod jobs;
