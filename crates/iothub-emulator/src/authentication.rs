@@ -28,7 +28,7 @@ impl fmt::Debug for FreshKeys {
 }
 
 /// The kinds of proof the service knows for devices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum AuthenticationType {
     /// Symmetric keys.
@@ -92,7 +92,7 @@ pub(crate) struct Thumbprints {
 }
 
 /// A stored `authentication`; its serialized form is the wire form.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Authentication {
     pub(crate) symmetric_key: KeyPair,

@@ -56,6 +56,13 @@ pub(crate) struct Configurations {
 }
 
 impl Configurations {
+    /// Configurations of an earlier process.
+    pub(crate) fn restored(by_id: BTreeMap<String, Configuration>) -> Self {
+        // Nothing to keep in line is version zero.
+        let version = u64::from(!by_id.is_empty());
+        Self { by_id, version }
+    }
+
     /// One configuration.
     pub(crate) fn get(&self, id: &str) -> Result<&Configuration, ServiceError> {
         self.by_id

@@ -78,7 +78,9 @@ async fn answer(hub: Arc<Hub>, request: Request<Incoming>) -> Result<Reply, Drop
         let reply = control_entra::answer(&hub, head.method.as_str(), rest, host, &body);
         return Ok(reply);
     }
-    Ok(route(&hub, &head.method, head.uri.path(), query, &body))
+    let reply = route(&hub, &head.method, head.uri.path(), query, &body);
+    hub.durable().await.map_err(|_| Dropped)?;
+    Ok(reply)
 }
 
 fn route(hub: &Arc<Hub>, method: &Method, path: &str, query: &str, body: &[u8]) -> Reply {

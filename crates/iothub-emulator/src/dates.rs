@@ -134,6 +134,12 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
+    /// Hands out only moments later than this one.
+    pub(crate) fn start_after(&self, moment: Ticks) {
+        self.last_micros
+            .fetch_max(moment.unix_micros(), Ordering::SeqCst);
+    }
+
     /// A moment later than every one handed out before, in microsecond steps.
     pub(crate) fn tick(&self) -> Ticks {
         let wall = wall_micros();

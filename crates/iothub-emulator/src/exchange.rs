@@ -59,6 +59,10 @@ pub(crate) async fn run(
     } else {
         Some(take_effect(&hub, seq, &arrived, &route, &precondition).await)
     };
+    if hub.durable().await.is_err() {
+        // The process is about to end; an answer could be a lie.
+        return hub.journal.amend(seq, Entry::drop_reply);
+    }
     pause(hub.latency / 2 + millis(fault.map_or(0, |fault| fault.delay_after_ms))).await;
 
     let refusal = fault

@@ -3,6 +3,8 @@
 //! Each part has its own short lock, never held across an await: state first of all, whose lock
 //! also orders the effects, so that their times in the journal tell which came first.
 
+mod keeping;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,8 @@ use crate::faults::FaultProgram;
 use crate::jobs::Jobs;
 use crate::journal::Journal;
 use crate::registry::{Fresh, Registry};
+use crate::restore::Start;
+use crate::store::Store;
 use crate::throttle::{Throttle, Tier};
 use crate::transfers::Transfers;
 
@@ -32,7 +36,8 @@ const KEY_BYTES: usize = 32;
 
 /// What a hub starts with.
 pub(crate) struct Settings {
-    pub(crate) registry: Registry,
+    /// The state it starts with.
+    pub(crate) start: Start,
     pub(crate) policies: Policies,
     pub(crate) audience: Audience,
     /// Where import and export jobs read and write.
@@ -58,6 +63,7 @@ pub(crate) struct Hub {
     jobs: Mutex<Jobs>,
     configurations: Mutex<Configurations>,
     transfers: Mutex<Transfers>,
+    store: Option<Store>,
     pub(crate) entra: Entra,
     /// Whether shared access signatures open nothing.
     pub(crate) without_shared_access: bool,
@@ -87,10 +93,14 @@ pub(crate) struct Hub {
 impl Hub {
     /// A hub that starts like this.
     pub(crate) fn new(settings: Settings) -> Self {
+        let start = settings.start;
+        let clock = Clock::default();
+        clock.start_after(start.newest);
         Self {
-            registry: Mutex::new(settings.registry),
-            jobs: Mutex::default(),
-            configurations: Mutex::default(),
+            registry: Mutex::new(start.registry),
+            jobs: Mutex::new(start.jobs),
+            configurations: Mutex::new(start.configurations),
+            store: start.store,
             transfers: Mutex::default(),
             blobs: settings.blobs,
             entra: settings.entra,
@@ -103,7 +113,7 @@ impl Hub {
             throttle: Mutex::new(Throttle::new(settings.tier, settings.units)),
             faults: Mutex::default(),
             journal: settings.journal,
-            clock: Clock::default(),
+            clock,
             latency: settings.latency,
             choices: settings.choices,
             connections: Notify::new(),
@@ -119,7 +129,9 @@ impl Hub {
         // The time is taken with the lock held: later effects have later times.
         let now = self.clock.tick();
         registry.begin(now);
-        work(&mut registry, now)
+        let result = work(&mut registry, now);
+        self.keep_devices(&mut registry);
+        result
     }
 
     /// The scheduled jobs.

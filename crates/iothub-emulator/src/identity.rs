@@ -19,7 +19,7 @@ const MAX_STATUS_REASON: usize = 128;
 const MAX_ID: usize = 128;
 
 /// Whether a device may connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Status {
     /// It may.
@@ -123,7 +123,7 @@ pub(crate) fn check_id(id: &str) -> Result<(), ServiceError> {
 }
 
 /// A stored identity.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) device_id: String,
     /// Ticks of its creation, unique in the hub: tells it from a later one of the same id.

@@ -112,6 +112,21 @@ impl Jobs {
             .map(|(_, job)| job)
     }
 
+    /// Jobs of an earlier process; those that were at work start again from their beginning.
+    pub(crate) fn restored(mut by_id: BTreeMap<String, Job>) -> Self {
+        for job in by_id.values_mut().filter(|job| job.status.is_active()) {
+            job.status = JobStatus::Queued;
+            job.devices.clear();
+        }
+        Self { by_id }
+    }
+
+    /// The jobs that have to be run.
+    pub(crate) fn active(&self) -> Vec<Job> {
+        let active = self.by_id.values().filter(|job| job.status.is_active());
+        active.cloned().collect()
+    }
+
     /// Adds a job, unless its id is taken or there are `limit` of them at work.
     pub(crate) fn add(&mut self, job: Job, limit: usize) -> Result<&Job, ServiceError> {
         if self.by_id.contains_key(&job.id) {

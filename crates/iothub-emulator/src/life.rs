@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::behaviour::Behaviour;
 use crate::dates::Ticks;
 
 /// The living side of a device or module.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Life {
     /// What it does; without a script it never connects.
+    #[serde(default, with = "shared", skip_serializing_if = "Option::is_none")]
     pub(crate) script: Option<Arc<Behaviour>>,
     /// Whether it would be connected if it were allowed to.
     wants: bool,
@@ -56,6 +59,26 @@ impl Life {
         } else {
             "Disconnected"
         }
+    }
+}
+
+/// Scripts that many devices share are written down with each of them.
+mod shared {
+    use super::{Arc, Behaviour, Deserialize, Serialize};
+    use serde::{Deserializer, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
+    pub(super) fn serialize<S: Serializer>(
+        script: &Option<Arc<Behaviour>>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        script.as_deref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Arc<Behaviour>>, D::Error> {
+        Ok(Option::deserialize(from)?.map(Arc::new))
     }
 }
 

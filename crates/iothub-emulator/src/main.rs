@@ -40,10 +40,12 @@ mod options;
 mod query;
 mod registry;
 mod reply;
+mod restore;
 mod router;
 mod script;
 mod server;
 mod service;
+mod store;
 mod throttle;
 mod tls;
 mod transfers;
@@ -70,9 +72,13 @@ use crate::blobs::Blobs;
 use crate::configurations::keeper;
 use crate::entra::Entra;
 use crate::hub::{Hub, Settings, new_key};
+use crate::jobs::runner;
 use crate::journal::Journal;
 use crate::options::Options;
-use crate::registry::Registry;
+use crate::restore::Start;
+
+/// How long the last changes may take to reach the disk when the process ends.
+const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// The line that says where everything is.
 #[derive(Serialize)]
@@ -101,28 +107,49 @@ fn main() -> Result<()> {
     result
 }
 
-async fn run(mut options: Options) -> Result<()> {
+async fn run(options: Options) -> Result<()> {
     let mut terminated = signal(SignalKind::terminate()).context("failed to watch SIGTERM")?;
     let tls = tls::identity(&options.tls_dir, options.hub.name())?;
     let listener = bind(options.listen).await?;
     let control = bind(options.control).await?;
     let (listen, control_at) = (listener.local_addr()?, control.local_addr()?);
 
-    let template = options
-        .behaviour
-        .as_deref()
-        .map(behaviour_file)
-        .transpose()?;
     let host = options.hub.host(listen.port());
-    let entra = Entra::new(
-        options.token_lifetime_s,
-        options.identity_header.take().unwrap_or_else(new_key),
-    );
-    for app in options.entra_apps.drain(..) {
-        entra.apps_mut().add(app);
+    let every = Duration::from_millis(options.configuration_ms);
+    let (hub, connection_string) = assemble(options, &host)?;
+    let hub = Arc::new(hub);
+    for job in hub.jobs().active() {
+        runner::start(&hub, &job);
     }
+    announce(&Ready {
+        listen: listen.to_string(),
+        control: control_at.to_string(),
+        hub: host,
+        connection_string,
+        ca_file: tls.ca_file.display().to_string(),
+    })?;
+    let result = tokio::select! {
+        never = server::serve(Arc::clone(&hub), listener, TlsAcceptor::from(tls.config)) => match never {},
+        never = keeper::keep(Arc::clone(&hub), every) => match never {},
+        never = control::serve(Arc::clone(&hub), control) => match never {},
+        () = hub.broken() => Err(anyhow!("the state can no longer be written")),
+        _ = terminated.recv() => Ok(()),
+        result = tokio::signal::ctrl_c() => result.context("failed to watch SIGINT"),
+    };
+    // What no request waits for, such as a report of a device, may still be on its way to the disk.
+    let _ = tokio::time::timeout(LAST_WRITE, hub.durable()).await;
+    result
+}
+
+/// Makes the hub, with the connection string of its first policy.
+fn assemble(mut options: Options, host: &str) -> Result<(Hub, String)> {
+    let lag = Duration::from_millis(options.query_lag_ms);
+    let start = match &options.state {
+        None => Start::empty(lag),
+        Some(dir) => Start::from_dir(dir, lag)?,
+    };
     let mut policies = Policies::with_skew(options.choices.clock_skew_s);
-    let named = options.take_policies();
+    let named = options.take_policies(&start.owner_key);
     let first = named.first().context("there is always a policy")?;
     let connection_string = format!(
         "HostName={host};SharedAccessKeyName={};SharedAccessKey={}",
@@ -131,37 +158,31 @@ async fn run(mut options: Options) -> Result<()> {
     for policy in &named {
         policies.set(&policy.name, policy.policy.clone());
     }
-    let hub = Arc::new(Hub::new(Settings {
-        registry: Registry::with_lag(Duration::from_millis(options.query_lag_ms)),
+    let identity_header = options.identity_header.take();
+    let entra = Entra::new(
+        options.token_lifetime_s,
+        identity_header.unwrap_or_else(new_key),
+    );
+    for app in options.entra_apps.drain(..) {
+        entra.apps_mut().add(app);
+    }
+    let template = options.behaviour.as_deref().map(behaviour_file);
+    let hub = Hub::new(Settings {
+        start,
         policies,
         audience: Audience::of(options.hub.name()),
         blobs: Blobs::new(options.blob_dir),
         entra,
         without_shared_access: options.no_shared_access,
-        host: host.clone(),
+        host: host.to_owned(),
         tier: options.tier,
         units: options.units,
         journal: Journal::new(options.journal_limit),
         latency: Duration::from_millis(options.latency_ms),
         choices: options.choices,
-        template,
-    }));
-
-    let every = Duration::from_millis(options.configuration_ms);
-    announce(&Ready {
-        listen: listen.to_string(),
-        control: control_at.to_string(),
-        hub: host,
-        connection_string,
-        ca_file: tls.ca_file.display().to_string(),
-    })?;
-    tokio::select! {
-        never = server::serve(Arc::clone(&hub), listener, TlsAcceptor::from(tls.config)) => match never {},
-        never = keeper::keep(Arc::clone(&hub), every) => match never {},
-        never = control::serve(hub, control) => match never {},
-        _ = terminated.recv() => Ok(()),
-        result = tokio::signal::ctrl_c() => result.context("failed to watch SIGINT"),
-    }
+        template: template.transpose()?,
+    });
+    Ok((hub, connection_string))
 }
 
 fn behaviour_file(path: &Path) -> Result<Arc<Behaviour>> {

@@ -3,7 +3,7 @@
 //! A module has no status and no scopes; what it has is written in full by every PUT, like a
 //! device. An edge device brings two modules along that nobody but the hub may write.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::authentication::{Authentication, AuthenticationDraft, AuthenticationEdit, FreshKeys};
 use crate::dates::Ticks;
@@ -21,7 +21,7 @@ pub(crate) const SYSTEM_MODULES: [&str; 2] = ["$edgeAgent", "$edgeHub"];
 const EDGE_RUNTIME: &str = "iotEdge";
 
 /// A module with its twin.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Module {
     pub(crate) identity: ModuleIdentity,
     pub(crate) twin: Twin,
@@ -29,7 +29,7 @@ pub(crate) struct Module {
 }
 
 /// A stored module identity.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ModuleIdentity {
     pub(crate) module_id: String,
     /// Ticks of its creation, unique in the hub.

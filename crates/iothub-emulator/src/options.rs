@@ -11,7 +11,6 @@ use rustls_pki_types::ServerName;
 use crate::auth::{Permission, Policy};
 use crate::choices::Choices;
 use crate::entra::apps::App;
-use crate::hub::new_key;
 use crate::throttle::Tier;
 
 const EXAMPLE: &str = "\
@@ -98,6 +97,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIR")]
     pub(crate) blob_dir: Option<PathBuf>,
 
+    /// Directory to keep the state in, so that it survives a restart; in memory if left out
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+
     /// Requests the journal remembers
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(crate) journal_limit: usize,
@@ -107,11 +110,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// The policies asked for, or the default one.
-    pub(crate) fn take_policies(&mut self) -> Vec<NamedPolicy> {
+    /// The policies asked for, or the default one with this key.
+    pub(crate) fn take_policies(&mut self, owner_key: &str) -> Vec<NamedPolicy> {
         if self.policies.is_empty() {
             let everything = Permission::ALL.to_vec();
-            let (name, key) = ("iothubowner".to_owned(), new_key());
+            let (name, key) = ("iothubowner".to_owned(), owner_key.to_owned());
             let policy =
                 Policy::new([key.as_str()], everything).expect("a key just encoded is base64");
             return vec![NamedPolicy { name, key, policy }];
@@ -230,9 +233,11 @@ mod tests {
         let mut options = parse(&[]).unwrap();
         assert_eq!(options.listen.to_string(), "127.0.0.1:0");
         assert_eq!((options.tier, options.units), (Tier::Unlimited, 1));
-        let (one, two) = (options.take_policies(), options.take_policies());
-        assert_eq!(one[0].name, "iothubowner");
-        assert_ne!(one[0].key, two[0].key);
+        let policies = options.take_policies(KEY);
+        assert_eq!(
+            (policies[0].name.as_str(), policies[0].key.as_str()),
+            ("iothubowner", KEY)
+        );
     }
 
     #[test]

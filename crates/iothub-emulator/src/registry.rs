@@ -13,8 +13,9 @@ mod history;
 mod living;
 mod modules;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use bulk::Applied;
 pub(crate) use device::Device;
@@ -54,11 +55,30 @@ pub(crate) struct Registry {
     history: History,
     /// Moves with every change.
     version: u64,
+    /// Devices that have changed, if anybody wants to know.
+    changed: Option<BTreeSet<String>>,
     /// When the work going on began.
     now: Ticks,
 }
 
 impl Registry {
+    /// A registry with these devices that takes note of what changes.
+    pub(crate) fn restored(devices: BTreeMap<String, Device>, lag: Duration) -> Self {
+        Self {
+            devices,
+            changed: Some(BTreeSet::new()),
+            ..Self::with_lag(lag)
+        }
+    }
+
+    /// The devices that have changed since this was last asked.
+    pub(crate) fn take_changed(&mut self) -> BTreeSet<String> {
+        self.changed
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
     /// Says what time it is; to be called before a request is let at the state.
     pub(crate) fn begin(&mut self, now: Ticks) {
         self.now = now;
@@ -224,6 +244,9 @@ impl Registry {
     /// Notes that a device is no longer what it was.
     fn changed(&mut self, id: &str, past: Option<Box<Device>>) {
         self.version += 1;
+        if let Some(changed) = &mut self.changed {
+            changed.insert(id.to_owned());
+        }
         self.history.push(id, past, self.now);
     }
 }

@@ -109,7 +109,7 @@ fn without_hub_owned(mut section: Document) -> Document {
 }
 
 /// Desired or reported properties.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Section {
     pub(crate) values: Document,
     pub(crate) metadata: Metadata,
@@ -136,7 +136,7 @@ impl Section {
 }
 
 /// The stored twin.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Twin {
     pub(crate) etag: TwinEtag,
     pub(crate) tags: Document,

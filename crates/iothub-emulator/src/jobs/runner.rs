@@ -44,6 +44,7 @@ async fn run(hub: &Arc<Hub>, job: Job) {
             job.failure = Some("The query condition is not valid.".to_owned());
             job.finish(JobStatus::Failed, now);
         });
+        hub.keep_job(&job.id);
         return;
     };
     let pending = |target: &Target| DeviceJob {
@@ -64,6 +65,7 @@ async fn run(hub: &Arc<Hub>, job: Job) {
         }
         job.finish(JobStatus::Completed, now);
     });
+    hub.keep_job(&job.id);
 }
 
 /// All devices or modules a condition finds, as queries see them.

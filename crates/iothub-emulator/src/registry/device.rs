@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::Fresh;
 use super::effect::{Facet, Glimpse};
 use crate::dates::Ticks;
@@ -13,7 +15,7 @@ use crate::module::{Module, SYSTEM_MODULES};
 use crate::twin::Twin;
 
 /// An identity with its twin and its modules.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Device {
     pub(crate) identity: Identity,
     pub(crate) twin: Twin,
@@ -34,6 +36,12 @@ impl Device {
             generation: self.identity.generation,
             status: Some(self.identity.status),
         }
+    }
+
+    /// When it or the newest of its modules was made.
+    pub(crate) fn newest(&self) -> Ticks {
+        let modules = self.modules.values().map(|it| it.identity.generation);
+        modules.fold(self.identity.generation, Ticks::max)
     }
 
     /// Brings everything in line with the identity after that has changed.

@@ -28,10 +28,12 @@ pub(super) fn perform(hub: &Arc<Hub>, call: Call<'_>) -> Result<Performed, Servi
                 .configurations()
                 .put(draft, call.precondition, now)
                 .map(shown);
+            hub.keep_configuration(id);
             Ok(changed(hub, put))
         }
         Operation::ConfigurationDelete => {
             let deleted = hub.configurations().delete(id, call.precondition);
+            hub.keep_configuration(id);
             Ok(changed(hub, deleted.map(|()| Answer::empty())))
         }
         Operation::ConfigurationList => {

@@ -20,7 +20,9 @@ pub(super) fn perform(hub: &Arc<Hub>, call: Call<'_>) -> Result<Performed, Servi
         Operation::JobCreate => create(hub, id, call.body),
         Operation::JobCancel => {
             let now = hub.clock.tick();
-            Ok(changed(hub.jobs().cancel(id, now).map(view::job), hub))
+            let cancelled = hub.jobs().cancel(id, now).map(view::job);
+            hub.keep_job(id);
+            Ok(changed(cancelled, hub))
         }
         Operation::JobList => list(hub, call),
         _ => {
@@ -38,6 +40,7 @@ fn create(hub: &Arc<Hub>, id: &str, body: &[u8]) -> Result<Performed, ServiceErr
     let limit = hub.job_limit();
     let added = hub.jobs().add(job, limit).cloned();
     if let Ok(job) = &added {
+        hub.keep_job(id);
         runner::start(hub, job);
     }
     Ok(changed(added.map(|job| view::job(&job)), hub))

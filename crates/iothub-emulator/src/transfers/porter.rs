@@ -152,12 +152,13 @@ async fn import_configurations(hub: &Hub, path: &Path) -> io::Result<Vec<serde_j
         let value: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
         let id = value["id"].as_str().unwrap_or_default();
         let draft = Draft::parse(id, line.as_bytes(), dialect(&hub.choices));
-        let now = hub.clock.tick();
-        let mut all = hub.configurations();
-        let want = all
-            .get(id)
-            .map_or(Precondition::Absent, |_| Precondition::Any);
-        let stored = draft.and_then(|draft| all.put(draft, &want, now).map(|_| ()));
+        let stored = draft.and_then(|draft| {
+            let mut all = hub.configurations();
+            let existing = all.get(id).map(|_| Precondition::Any);
+            let want = existing.unwrap_or(Precondition::Absent);
+            all.put(draft, &want, hub.clock.tick()).map(|_| ())
+        });
+        hub.keep_configuration(id);
         if let Err(error) = stored {
             let logged = json!({"configurationId": id, "errorCode": error.number(), "errorStatus": error.text});
             errors.push(logged);

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::Error;
 use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::Document;
@@ -73,6 +74,37 @@ impl Metadata {
                 }
             }
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let document = Document::deserialize(input)?;
+        Self::read(document).ok_or_else(|| D::Error::custom("not the metadata of a twin"))
+    }
+}
+
+impl Metadata {
+    /// The inverse of how it is printed. Users' keys never start with a dollar sign.
+    fn read(mut document: Document) -> Option<Self> {
+        let text = |value: Value| value.as_str().map(str::to_owned);
+        let updated = document.remove("$lastUpdated").and_then(text)?;
+        let version = document.remove("$lastUpdatedVersion");
+        let by = document.remove("$lastUpdatedBy").and_then(text);
+        let digest = document.remove("$lastUpdatedByDigest").and_then(text);
+        let author = by
+            .zip(digest)
+            .map(|(by, digest)| Box::new(Author { by, digest }));
+        let child = |(key, value)| match value {
+            Value::Object(inner) => Some((key, Self::read(inner)?)),
+            _ => None,
+        };
+        Some(Self {
+            updated: Ticks::parse(&updated)?,
+            version: version.and_then(|it| it.as_u64()),
+            author,
+            children: document.into_iter().map(child).collect::<Option<_>>()?,
+        })
     }
 }
 

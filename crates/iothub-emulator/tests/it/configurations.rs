@@ -1,10 +1,8 @@
 //! Configurations and edge deployments as an SDK sees them.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use crate::harness::{Emulator, PATIENCE};
+use crate::harness::Emulator;
 
 fn body() -> Value {
     json!({
@@ -16,21 +14,6 @@ fn body() -> Value {
 
 fn start() -> Emulator {
     Emulator::start(&["--configuration-ms", "50"])
-}
-
-async fn until(hub: &Emulator, path: &str, wished: impl Fn(&Value) -> bool) -> Value {
-    let look = async {
-        loop {
-            let seen = hub.send("GET", path, None, None).await.json();
-            if wished(&seen) {
-                return seen;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, look)
-        .await
-        .expect("it never came")
 }
 
 #[tokio::test]
@@ -87,18 +70,20 @@ async fn it_is_applied_to_what_it_targets_and_counted() {
         .await;
     hub.send("PUT", "/configurations/c1", None, Some(&body()))
         .await;
-    let twin = until(&hub, "/twins/in", |twin| {
-        twin["configurations"]["c1"]["status"] == "Applied"
-    })
-    .await;
+    let twin = hub
+        .seen("/twins/in", |twin| {
+            twin["configurations"]["c1"]["status"] == "Applied"
+        })
+        .await;
     assert_eq!(
         twin["properties"]["desired"]["chiller"],
         json!({"on": true})
     );
-    let counted = until(&hub, "/configurations/c1", |it| {
-        it["systemMetrics"]["results"]["appliedCount"] == 1
-    })
-    .await;
+    let counted = hub
+        .seen("/configurations/c1", |it| {
+            it["systemMetrics"]["results"]["appliedCount"] == 1
+        })
+        .await;
     assert_eq!(
         (
             &counted["systemMetrics"]["results"]["targetedCount"],
@@ -112,7 +97,7 @@ async fn it_is_applied_to_what_it_targets_and_counted() {
     );
     hub.control("PUT", "/devices/out", r#"{"tags":{"site":1}}"#)
         .await;
-    until(&hub, "/twins/out", |twin| {
+    hub.seen("/twins/out", |twin| {
         twin["configurations"]["c1"]["status"] == "Applied"
     })
     .await;
@@ -124,7 +109,9 @@ async fn it_is_applied_to_what_it_targets_and_counted() {
     assert_eq!(rows.as_array().unwrap().len(), 2);
     hub.send("DELETE", "/configurations/c1", Some("*"), None)
         .await;
-    let twin = until(&hub, "/twins/in", |twin| twin["configurations"].is_null()).await;
+    let twin = hub
+        .seen("/twins/in", |twin| twin["configurations"].is_null())
+        .await;
     assert_eq!(
         twin["properties"]["desired"]["chiller"],
         json!({"on": true}),

@@ -172,6 +172,22 @@ impl Emulator {
             .expect("the journal never showed it")
     }
 
+    /// Reads a path until what is there is as wished.
+    pub(crate) async fn seen(&self, path: &str, wished: impl Fn(&Value) -> bool) -> Value {
+        let look = async {
+            let mut pace = tokio::time::interval(Duration::from_millis(20));
+            loop {
+                pace.tick().await;
+                let seen = self.send("GET", path, None, None).await.json();
+                if wished(&seen) {
+                    return seen;
+                }
+            }
+        };
+        let seen = tokio::time::timeout(PATIENCE, look).await;
+        seen.unwrap_or_else(|_| panic!("{path} never was as wished"))
+    }
+
     /// A token made from the connection string.
     pub(crate) fn token(&self) -> String {
         let text = self.ready["connection_string"].as_str().unwrap();

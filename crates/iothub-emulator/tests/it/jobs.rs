@@ -1,10 +1,8 @@
 //! Scheduled jobs as an SDK sees them.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Emulator, PATIENCE};
+use crate::harness::{Answer, Emulator};
 
 async fn fill(hub: &Emulator, count: usize) {
     for n in 0..count {
@@ -27,21 +25,9 @@ fn update(condition: &str) -> Value {
 }
 
 async fn finished(hub: &Emulator, id: &str) -> Value {
-    let look = async {
-        loop {
-            let job = hub
-                .send("GET", &format!("/jobs/v2/{id}"), None, None)
-                .await
-                .json();
-            if !["queued", "scheduled", "running"].contains(&job["status"].as_str().unwrap()) {
-                return job;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, look)
-        .await
-        .expect("the job never ended")
+    let active = ["queued", "scheduled", "running"];
+    let over = |job: &Value| !active.contains(&job["status"].as_str().unwrap());
+    hub.seen(&format!("/jobs/v2/{id}"), over).await
 }
 
 #[tokio::test]

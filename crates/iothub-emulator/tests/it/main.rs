@@ -13,5 +13,6 @@ mod modules;
 mod queries;
 mod robustness;
 mod service;
+mod state;
 mod throttling;
 mod transfers;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Emulator, PATIENCE};
+use crate::harness::{Answer, Emulator};
 
 async fn with_behaviour(behaviour: &Value) -> Emulator {
     let hub = Emulator::start(&[]);
@@ -143,23 +143,14 @@ async fn a_reboot_disconnects_and_reports_its_progress() {
         call(&hub, &json!({"methodName": "reboot"})).await.json()["status"],
         200
     );
-    let until = async |wanted: &str| {
-        loop {
-            let twin = hub.send("GET", "/twins/d1", None, None).await.json();
-            let seen = [
-                &twin["connectionState"],
-                &twin["properties"]["reported"]["iothubDM"]["reboot"]["status"],
-            ];
-            if seen.into_iter().any(|it| it == wanted) {
-                return twin;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
     let wait = async |wanted: &str| {
-        tokio::time::timeout(PATIENCE, until(wanted))
-            .await
-            .expect("it never came")
+        let is = |twin: &Value| {
+            let status = &twin["properties"]["reported"]["iothubDM"]["reboot"]["status"];
+            [&twin["connectionState"], status]
+                .into_iter()
+                .any(|it| it == wanted)
+        };
+        hub.seen("/twins/d1", is).await
     };
     wait("Disconnected").await;
     assert_eq!(

@@ -188,13 +188,14 @@ async fn what_is_no_query_gets_400_without_a_reason() {
 
 #[tokio::test]
 async fn with_a_lag_new_devices_come_late_and_deleted_ones_linger() {
-    let hub = Emulator::start(&["--query-lag-ms", "700"]);
+    let hub = Emulator::start(&["--query-lag-ms", "1500"]);
     fill(&hub, 2).await;
     let count = async || all(&hub, "SELECT COUNT() AS n FROM devices", "").await.0[0]["n"].clone();
     assert_eq!(count().await, 0);
     let until = async |wanted: u64| {
+        let mut pace = tokio::time::interval(Duration::from_millis(20));
         while count().await != wanted {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            pace.tick().await;
         }
     };
     tokio::time::timeout(PATIENCE, until(2))

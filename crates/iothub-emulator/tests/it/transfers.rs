@@ -1,10 +1,8 @@
 //! Import and export jobs, with a directory for the storage account.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use crate::harness::{Emulator, PATIENCE};
+use crate::harness::Emulator;
 
 const BOX: &str = "https://store.example/box-1?sv=x&sp=rwdl&sig=secret";
 
@@ -23,18 +21,7 @@ async fn run(hub: &Emulator, body: &Value) -> Value {
         made.text
     );
     let path = format!("/jobs/{}", made.json()["jobId"].as_str().unwrap());
-    let look = async {
-        loop {
-            let job = hub.send("GET", &path, None, None).await.json();
-            if job["endTimeUtc"].is_string() {
-                return job;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, look)
-        .await
-        .expect("the job never ended")
+    hub.seen(&path, |job| job["endTimeUtc"].is_string()).await
 }
 
 #[tokio::test]
