@@ -20,6 +20,26 @@ pub(crate) struct Choices {
     #[arg(long, value_enum, default_value_t = MissingRole::Unauthorized)]
     pub(crate) missing_role: MissingRole,
 
+    /// What becomes of the status when an update leaves it out
+    #[arg(long, value_enum, default_value_t = LeftOutStatus::Enabled)]
+    pub(crate) update_without_status: LeftOutStatus,
+
+    /// Most devices the hub takes
+    #[arg(long, value_name = "N")]
+    pub(crate) max_devices: Option<usize>,
+
+    /// What a create gets when there are that many
+    #[arg(long, value_enum, default_value_t = FullHub::TooManyDevices)]
+    pub(crate) full_hub: FullHub,
+
+    /// What an edit gets that makes a twin too large
+    #[arg(long, value_enum, default_value_t = TwinSize::Invalid)]
+    pub(crate) twin_too_large: TwinSize,
+
+    /// Answer 415 to a body that does not say it is JSON
+    #[arg(long)]
+    pub(crate) require_content_type: bool,
+
     /// How the errors of a bulk call name themselves
     #[arg(long, value_enum, default_value_t = ErrorCode::Number)]
     pub(crate) bulk_error_code: ErrorCode,
@@ -62,6 +82,15 @@ pub(crate) struct Choices {
 }
 
 impl Choices {
+    /// The part that creates and updates of devices go by.
+    pub(crate) fn device_rules(&self) -> DeviceRules {
+        DeviceRules {
+            left_out_status: self.update_without_status,
+            max_devices: self.max_devices,
+            full_hub: self.full_hub,
+        }
+    }
+
     /// Whether queries find users' keys in any case.
     pub(crate) fn any_case_keys(&self) -> bool {
         self.query_keys == QueryKeys::AnyCase
@@ -111,6 +140,45 @@ pub(crate) enum MissingRole {
     /// 403.
     #[value(name = "403")]
     Forbidden,
+}
+
+/// What a missing `status` means in an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum LeftOutStatus {
+    /// The device is enabled, as in a create.
+    #[default]
+    Enabled,
+    /// The device keeps its status.
+    Kept,
+}
+
+/// The refusal of a full hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum FullHub {
+    /// 413 `TooManyDevices`.
+    #[default]
+    TooManyDevices,
+    /// 403 `IotHubQuotaExceeded`.
+    QuotaExceeded,
+}
+
+/// The refusal of a twin that is too large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TwinSize {
+    /// 400 `ArgumentInvalid`.
+    #[value(name = "400")]
+    Invalid,
+    /// 413 `RequestEntityTooLarge`.
+    #[value(name = "413")]
+    TooLarge,
+}
+
+/// What creates and updates of devices have to go by.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct DeviceRules {
+    pub(crate) left_out_status: LeftOutStatus,
+    pub(crate) max_devices: Option<usize>,
+    pub(crate) full_hub: FullHub,
 }
 
 /// The form of `errorCode` in the result of a bulk call.

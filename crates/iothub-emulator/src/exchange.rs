@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tracing::debug;
 
 use crate::bulk;
+use crate::choices::TwinSize;
 use crate::entra::Denial;
 use crate::errors::ServiceError;
 use crate::etag::Precondition;
@@ -143,7 +144,17 @@ async fn take_effect(
         hub.journal
             .amend(seq, |entry| entry.take_effect(trace, now));
     }
-    Outcome::from(performed.answer)
+    Outcome::from(match hub.choices.twin_too_large {
+        TwinSize::Invalid => performed.answer,
+        TwinSize::TooLarge => performed.answer.map_err(ServiceError::with_413),
+    })
+}
+
+/// Whether the body of a request is said to be JSON, in whatever charset.
+fn says_json(head: &Parts) -> bool {
+    let kind = header_text(head, "content-type").unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json")
 }
 
 /// The text of a header, unless it is missing or empty.
@@ -186,6 +197,9 @@ fn admit<'a>(hub: &Hub, arrived: &'a Arrived, route: &Route) -> Result<Admitted<
         .body
         .as_ref()
         .ok_or_else(ServiceError::body_too_large)?;
+    if hub.choices.require_content_type && !body.is_empty() && !says_json(&arrived.head) {
+        return Err(ServiceError::unsupported_media_type());
+    }
     Ok(Admitted {
         api_version,
         wait: queue(hub, route, body)?,
@@ -207,7 +221,7 @@ fn queue(hub: &Hub, route: &Route, body: &[u8]) -> Result<Duration, ServiceError
     let (mut throttle, now) = hub.throttle();
     match throttle.take(meter, operations, now) {
         Verdict::After(wait) => Ok(wait),
-        Verdict::Refused => Err(ServiceError::throttled()),
+        Verdict::Refused => Err(ServiceError::throttled(meter)),
     }
 }
 

@@ -188,6 +188,7 @@ impl Hub {
             etag_seed,
             keys,
             template: self.template.clone(),
+            rules: self.choices.device_rules(),
         }
     }
 

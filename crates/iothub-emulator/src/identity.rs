@@ -66,6 +66,8 @@ pub(crate) struct Capabilities {
 #[derive(Debug, Clone)]
 pub(crate) struct IdentityEdit {
     pub(crate) status: Status,
+    /// Whether the caller named the status.
+    pub(crate) names_status: bool,
     pub(crate) status_reason: Option<String>,
     pub(crate) authentication: AuthenticationEdit,
     pub(crate) capabilities: Capabilities,
@@ -100,6 +102,7 @@ impl IdentityDraft {
             ));
         }
         Ok(IdentityEdit {
+            names_status: self.status.is_some(),
             status,
             status_reason: self.status_reason,
             authentication: AuthenticationEdit::check(self.authentication)?,

@@ -28,6 +28,7 @@ pub(crate) use modules::Gate;
 
 use crate::authentication::FreshKeys;
 use crate::behaviour::Behaviour;
+use crate::choices::{DeviceRules, LeftOutStatus};
 use crate::dates::Ticks;
 use crate::errors::ServiceError;
 use crate::etag::Precondition;
@@ -46,6 +47,7 @@ pub(crate) struct Fresh {
     pub(crate) keys: FreshKeys,
     /// How the hub's new devices behave.
     pub(crate) template: Option<Arc<Behaviour>>,
+    pub(crate) rules: DeviceRules,
 }
 
 /// All devices, in order of their ids.
@@ -260,19 +262,31 @@ fn create(
     if devices.contains_key(id) {
         return Err(ServiceError::device_already_exists(id));
     }
+    check_room(devices, fresh.rules)?;
     devices.insert(id.to_owned(), new_device(id, edit, fresh)?);
     Ok(true)
+}
+
+/// Refuses one more device in a full hub.
+fn check_room(devices: &BTreeMap<String, Device>, rules: DeviceRules) -> Result<(), ServiceError> {
+    match rules.max_devices {
+        Some(most) if devices.len() >= most => Err(ServiceError::hub_full(rules.full_hub, most)),
+        _ => Ok(()),
+    }
 }
 
 fn update(
     devices: &mut BTreeMap<String, Device>,
     id: &str,
-    edit: IdentityEdit,
+    mut edit: IdentityEdit,
     precondition: &Precondition,
     fresh: Fresh,
 ) -> Result<bool, ServiceError> {
     let device = present(devices, id)?;
     check_version(device.identity.etag, precondition)?;
+    if !edit.names_status && fresh.rules.left_out_status == LeftOutStatus::Kept {
+        edit.status = device.identity.status;
+    }
     device.identity.replace(edit, fresh.now, fresh.keys)?;
     device.settle(fresh.now);
     Ok(true)

@@ -73,28 +73,7 @@ pub(crate) fn render(outcome: &Outcome, version: Version, now: Ticks) -> Respons
         headers.insert(header::CONTENT_TYPE, JSON);
     }
     match &outcome.answer {
-        Ok(answer) => {
-            let quoted = answer.etag.as_ref().map(|etag| format!("\"{etag}\""));
-            put(
-                &mut headers,
-                header::ETAG,
-                quoted.as_deref().unwrap_or_default(),
-            );
-            put(
-                &mut headers,
-                ITEM_TYPE,
-                answer.item_type.unwrap_or_default(),
-            );
-            for (name, value) in &answer.headers {
-                put(&mut headers, HeaderName::from_static(name), value);
-            }
-            let continuation = answer.continuation.as_deref().unwrap_or_default();
-            put(
-                &mut headers,
-                HeaderName::from_static(CONTINUATION),
-                continuation,
-            );
-        }
+        Ok(answer) => describe(answer, &mut headers),
         Err(error) => put(&mut headers, ERROR_CODE, &error.name),
     }
     put(
@@ -114,6 +93,19 @@ pub(crate) fn render(outcome: &Outcome, version: Version, now: Ticks) -> Respons
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+/// Adds what only some answers carry.
+fn describe(answer: &Answer, headers: &mut HeaderMap) {
+    if let Some(etag) = &answer.etag {
+        put(headers, header::ETAG, &format!("\"{etag}\""));
+    }
+    put(headers, ITEM_TYPE, answer.item_type.unwrap_or_default());
+    let continuation = answer.continuation.as_deref().unwrap_or_default();
+    put(headers, HeaderName::from_static(CONTINUATION), continuation);
+    for (name, value) in &answer.headers {
+        put(headers, HeaderName::from_static(name), value);
+    }
 }
 
 /// Adds a header unless it is empty.
@@ -172,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_throttled_request_closes_the_connection_without_retry_after() {
-        let outcome = Outcome::from(ServiceError::throttled());
+        let outcome = Outcome::from(ServiceError::throttled(crate::throttle::Meter::Registry));
         let response = render(&outcome, Version::HTTP_11, NOW);
         assert_eq!(header(&response, "connection"), Some("close"));
         assert_eq!(header(&response, "retry-after"), None);

@@ -245,7 +245,10 @@ fn check(tags: Option<&Document>, desired: Option<&Document>) -> Result<(), Serv
         })
     };
     tags.and_then(|()| desired())
-        .map_err(|text| ServiceError::invalid(text).by_twins())
+        .map_err(|broken| match broken {
+            limits::Broken::Rule(text) => ServiceError::invalid(text).by_twins(),
+            limits::Broken::Size(text) => ServiceError::invalid(text).by_twins().of_oversize(),
+        })
 }
 
 /// The patch that leads from one document to another.

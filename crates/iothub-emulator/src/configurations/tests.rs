@@ -126,6 +126,7 @@ fn fresh() -> Fresh {
         etag_seed: 1,
         keys,
         template: None,
+        rules: crate::choices::DeviceRules::default(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
+use super::apps::App;
 use super::assertion::{Wanted, proves};
 use super::{Entra, RESOURCE};
 
@@ -19,7 +20,7 @@ struct Refusal(u16, &'static str, u32, &'static str);
 impl Entra {
     /// Answers a token request: a status and a JSON body.
     pub(super) fn grant(&self, tenant: &str, body: &str, now: u64) -> (u16, Value) {
-        let form = form(body);
+        let form = Form::parse(body);
         match self.granted(tenant, &form, now) {
             Ok(token) => {
                 let answer = json!({
@@ -46,18 +47,8 @@ impl Entra {
         }
     }
 
-    fn granted(
-        &self,
-        tenant: &str,
-        form: &BTreeMap<String, String>,
-        now: u64,
-    ) -> Result<String, Refusal> {
-        let field = |name: &str| {
-            form.get(name)
-                .map(String::as_str)
-                .filter(|it| !it.is_empty())
-        };
-        if field("grant_type") != Some("client_credentials") {
+    fn granted(&self, tenant: &str, form: &Form, now: u64) -> Result<String, Refusal> {
+        if form.field("grant_type") != Some("client_credentials") {
             return Err(Refusal(
                 400,
                 "unsupported_grant_type",
@@ -66,16 +57,16 @@ impl Entra {
             ));
         }
         let apps = self.apps();
-        let app = field("client_id")
-            .and_then(|id| apps.get(id))
-            .filter(|it| it.is_in(tenant));
-        let app = app.ok_or(Refusal(
+        let app = form.field("client_id").and_then(|id| apps.get(id));
+        let app = app.filter(|it| it.is_in(tenant)).ok_or(Refusal(
             400,
             "unauthorized_client",
             700_016,
             "The application was not found in the directory.",
         ))?;
-        let scope = field("scope").and_then(|it| it.strip_suffix("/.default"));
+        let scope = form
+            .field("scope")
+            .and_then(|it| it.strip_suffix("/.default"));
         if scope.map(|it| it.trim_end_matches('/')) != Some(RESOURCE) {
             return Err(Refusal(
                 400,
@@ -84,55 +75,56 @@ impl Entra {
                 "The provided value for the input parameter 'scope' is not valid.",
             ));
         }
-        let wanted = Wanted {
-            app,
-            endpoint: &format!("/{tenant}/oauth2/v2.0/token"),
-            now,
-            skew: SKEW,
-        };
-        let proved = match (field("client_secret"), field("client_assertion")) {
-            (Some(secret), None) => app.secrets.iter().any(|it| it == secret),
-            (None, Some(token)) if field("client_assertion_type") == Some(ASSERTION_TYPE) => {
-                proves(token, &self.signer, &wanted)
+        self.prove(app, tenant, form, now)?;
+        Ok(self.access_token(app, tenant, now))
+    }
+
+    /// Checks the secret or the assertion of a request.
+    fn prove(&self, app: &App, tenant: &str, form: &Form, now: u64) -> Result<(), Refusal> {
+        let refusal = |number, text| Refusal(401, "invalid_client", number, text);
+        match (form.field("client_secret"), form.field("client_assertion")) {
+            (Some(secret), None) if app.secrets.iter().any(|it| it == secret) => Ok(()),
+            (Some(_), None) => Err(refusal(7_000_215, "Invalid client secret provided.")),
+            (None, Some(token)) if form.field("client_assertion_type") == Some(ASSERTION_TYPE) => {
+                let wanted = Wanted {
+                    app,
+                    endpoint: &format!("/{tenant}/oauth2/v2.0/token"),
+                    now,
+                    skew: SKEW,
+                };
+                let text = "The client assertion failed signature validation.";
+                let proved = proves(token, &self.signer, &wanted);
+                proved.then_some(()).ok_or(refusal(700_027, text))
             }
-            _ => {
-                return Err(Refusal(
-                    401,
-                    "invalid_client",
-                    7_000_218,
-                    "The request body must contain 'client_assertion' or 'client_secret'.",
-                ));
-            }
-        };
-        if proved {
-            return Ok(self.access_token(app, tenant, now));
+            _ => Err(refusal(
+                7_000_218,
+                "The request body must contain 'client_assertion' or 'client_secret'.",
+            )),
         }
-        Err(if field("client_secret").is_some() {
-            Refusal(
-                401,
-                "invalid_client",
-                7_000_215,
-                "Invalid client secret provided.",
-            )
-        } else {
-            Refusal(
-                401,
-                "invalid_client",
-                700_027,
-                "The client assertion failed signature validation.",
-            )
-        })
     }
 }
 
-/// The fields of a form. Unlike in a path, `+` is a blank here.
-fn form(body: &str) -> BTreeMap<String, String> {
-    let decode = |text: &str| {
-        let text = text.replace('+', " ");
-        percent_decode_str(&text).decode_utf8_lossy().into_owned()
-    };
-    let pairs = body.split('&').filter_map(|pair| pair.split_once('='));
-    pairs
-        .map(|(name, value)| (decode(name), decode(value)))
-        .collect()
+/// The fields of a form.
+struct Form(BTreeMap<String, String>);
+
+impl Form {
+    /// Reads a form. Unlike in a path, `+` is a blank here.
+    fn parse(body: &str) -> Self {
+        let decode = |text: &str| {
+            let text = text.replace('+', " ");
+            percent_decode_str(&text).decode_utf8_lossy().into_owned()
+        };
+        let pairs = body.split('&').filter_map(|pair| pair.split_once('='));
+        Self(
+            pairs
+                .map(|(name, value)| (decode(name), decode(value)))
+                .collect(),
+        )
+    }
+
+    /// A field, unless it is missing or empty.
+    fn field(&self, name: &str) -> Option<&str> {
+        let value = self.0.get(name).map(String::as_str);
+        value.filter(|it| !it.is_empty())
+    }
 }

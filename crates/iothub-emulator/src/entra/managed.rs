@@ -40,21 +40,8 @@ impl Entra {
         header: Option<&str>,
         now: u64,
     ) -> (u16, Value) {
-        let refusal = |status, error: &str, text: &str| {
-            (status, json!({"error": error, "error_description": text}))
-        };
-        match kind {
-            Kind::VirtualMachine if header != Some("true") => {
-                return refusal(
-                    400,
-                    "invalid_request",
-                    "Required metadata header not specified",
-                );
-            }
-            Kind::AppService if header != Some(&self.identity_header) => {
-                return refusal(401, "unauthorized_client", "The identity header is wrong");
-            }
-            _ => {}
+        if let Err(refused) = self.check_header(kind, header) {
+            return refused;
         }
         if parameter(query, "api-version").as_deref() != Some(kind.version()) {
             return refusal(400, "invalid_request", "Identity not found: api-version");
@@ -93,4 +80,24 @@ impl Entra {
         }
         (200, answer)
     }
+
+    /// Whether the request carries what keeps strangers out.
+    fn check_header(&self, kind: Kind, header: Option<&str>) -> Result<(), (u16, Value)> {
+        match kind {
+            Kind::VirtualMachine if header != Some("true") => {
+                let text = "Required metadata header not specified";
+                Err(refusal(400, "invalid_request", text))
+            }
+            Kind::AppService if header != Some(&self.identity_header) => {
+                let text = "The identity header is wrong";
+                Err(refusal(401, "unauthorized_client", text))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn refusal(status: u16, error: &str, text: &str) -> (u16, Value) {
+    let answer = json!({"error": error, "error_description": text});
+    (status, answer)
 }

@@ -1,6 +1,7 @@
 //! Error bodies, compared with recorded ones.
 
 use super::*;
+use crate::throttle::Meter;
 
 const ID: &str = "d13bed74-7f56-45ad-8834-4794baaa1fa7";
 const NOW: Ticks = Ticks::from_unix_micros(1_592_346_896_000_000);
@@ -56,7 +57,7 @@ fn each_named_refusal_has_its_status() {
         (ServiceError::no_such_resource(), 404),
         (ServiceError::method_not_allowed(&http::Method::PUT), 405),
         (ServiceError::body_too_large(), 413),
-        (ServiceError::throttled(), 429),
+        (ServiceError::throttled(Meter::Registry), 429),
     ] {
         assert_eq!(error.status, status, "{}", error.name);
     }

@@ -6,7 +6,7 @@
 
 use super::effect::Facet;
 use super::modules::{self, Gate};
-use super::{Fresh, Registry, Trace, new_device};
+use super::{Fresh, Registry, Trace, check_room, new_device};
 use crate::bulk::{Item, Mode};
 use crate::dates::Ticks;
 use crate::errors::ServiceError;
@@ -77,6 +77,7 @@ impl Registry {
                     if devices.contains_key(id) {
                         return Err(ServiceError::device_already_exists(id));
                     }
+                    check_room(devices, fresh.rules)?;
                     let mut device = new_device(id, edit, fresh)?;
                     // Recorded: the twin of such a device was never updated.
                     device.twin = item.seed.grow(Ticks::NEVER)?;

@@ -162,6 +162,7 @@ mod tests {
             etag_seed: 1,
             keys,
             template: None,
+            rules: crate::choices::DeviceRules::default(),
         };
         registry.begin(at(seconds));
         registry

@@ -178,6 +178,7 @@ mod tests {
             etag_seed: 1,
             keys,
             template: None,
+            rules: crate::choices::DeviceRules::default(),
         }
     }
 

@@ -20,6 +20,7 @@ fn fresh(n: u8) -> Fresh {
             secondary: key(2),
         },
         template: None,
+        rules: crate::choices::DeviceRules::default(),
     }
 }
 

@@ -59,28 +59,64 @@ pub(super) fn find<'a>(
     precondition: &Precondition,
 ) -> Result<Found<'a>, ServiceError> {
     use Operation as Op;
+    let creates = *precondition == Precondition::Absent;
+    match *names {
+        ["devices", ..] => on_devices(method, names, creates),
+        ["twins", ..] => on_twins(method, names),
+        ["jobs", ..] => on_jobs(method, names),
+        ["configurations", ..] => on_configurations(method, names, creates),
+        ["statistics", "devices"] => {
+            pick(method, &[("GET", Op::DeviceStatistics)]).map(Found::plain)
+        }
+        ["statistics", "service"] => {
+            pick(method, &[("GET", Op::ServiceStatistics)]).map(Found::plain)
+        }
+        _ => find_rare(method, names),
+    }
+}
+
+/// Identities of devices and modules.
+fn on_devices<'a>(
+    method: &Method,
+    names: &[&'a str],
+    creates: bool,
+) -> Result<Found<'a>, ServiceError> {
+    use Operation as Op;
     let pick = |choices: &[(&str, Op)]| pick(method, choices);
-    let put = if *precondition == Precondition::Absent {
-        (Op::Create, Op::ModuleCreate, Op::ConfigurationCreate)
+    let put = if creates { Op::Create } else { Op::Update };
+    let put_module = if creates {
+        Op::ModuleCreate
     } else {
-        (Op::Update, Op::ModuleUpdate, Op::ConfigurationUpdate)
+        Op::ModuleUpdate
     };
     match *names {
         ["devices"] => pick(&[("GET", Op::List), ("POST", Op::Bulk)]).map(Found::plain),
         // Only POST: a device may be called `query`.
         ["devices", "query"] if *method == Method::POST => Ok(Found::plain(Op::Query)),
         ["devices", id] => {
-            let choices = [("GET", Op::Read), ("PUT", put.0), ("DELETE", Op::Delete)];
+            let choices = [("GET", Op::Read), ("PUT", put), ("DELETE", Op::Delete)];
             pick(&choices).map(|it| Found::on(it, id))
         }
         ["devices", id, "modules"] => pick(&[("GET", Op::ModuleList)]).map(|it| Found::on(it, id)),
         ["devices", id, "modules", module] => pick(&[
             ("GET", Op::ModuleRead),
-            ("PUT", put.1),
+            ("PUT", put_module),
             ("DELETE", Op::ModuleDelete),
         ])
         .map(|it| Found::within(it, id, module)),
         ["devices", id, "commands"] => pick(&[("DELETE", Op::Purge)]).map(|it| Found::on(it, id)),
+        ["devices", id, "applyConfigurationContent"] => {
+            pick(&[("POST", Op::ApplyContent)]).map(|it| Found::on(it, id))
+        }
+        _ => Err(ServiceError::no_such_resource()),
+    }
+}
+
+/// Twins of devices and modules, and direct methods.
+fn on_twins<'a>(method: &Method, names: &[&'a str]) -> Result<Found<'a>, ServiceError> {
+    use Operation as Op;
+    let pick = |choices: &[(&str, Op)]| pick(method, choices);
+    match *names {
         ["twins", id] => pick(&[
             ("GET", Op::TwinRead),
             ("PATCH", Op::TwinPatch),
@@ -97,6 +133,15 @@ pub(super) fn find<'a>(
             ("PUT", Op::ModuleTwinReplace),
         ])
         .map(|it| Found::within(it, id, module)),
+        _ => Err(ServiceError::no_such_resource()),
+    }
+}
+
+/// Jobs of both kinds.
+fn on_jobs<'a>(method: &Method, names: &[&'a str]) -> Result<Found<'a>, ServiceError> {
+    use Operation as Op;
+    let pick = |choices: &[(&str, Op)]| pick(method, choices);
+    match *names {
         ["jobs", "v2", "query"] => pick(&[("GET", Op::JobList)]).map(Found::plain),
         ["jobs", "v2", id] => {
             let choices = [("GET", Op::JobRead), ("PUT", Op::JobCreate)];
@@ -105,28 +150,41 @@ pub(super) fn find<'a>(
         ["jobs", "v2", id, "cancel"] => {
             pick(&[("POST", Op::JobCancel)]).map(|it| Found::called(it, id))
         }
-        ["configurations"] => pick(&[("GET", Op::ConfigurationList)]).map(Found::plain),
-        ["configurations", "testQueries"] if *method == Method::POST => {
-            Ok(Found::plain(Op::TestQueries))
-        }
-        ["configurations", id] => pick(&[
-            ("GET", Op::ConfigurationRead),
-            ("PUT", put.2),
-            ("DELETE", Op::ConfigurationDelete),
-        ])
-        .map(|it| Found::called(it, id)),
-        ["devices", id, "applyConfigurationContent"] => {
-            pick(&[("POST", Op::ApplyContent)]).map(|it| Found::on(it, id))
-        }
         ["jobs"] => pick(&[("GET", Op::TransferList)]).map(Found::plain),
         ["jobs", "create"] if *method == Method::POST => Ok(Found::plain(Op::TransferCreate)),
         ["jobs", id] => {
             let choices = [("GET", Op::TransferRead), ("DELETE", Op::TransferCancel)];
             pick(&choices).map(|it| Found::called(it, id))
         }
-        ["statistics", "devices"] => pick(&[("GET", Op::DeviceStatistics)]).map(Found::plain),
-        ["statistics", "service"] => pick(&[("GET", Op::ServiceStatistics)]).map(Found::plain),
-        _ => find_rare(method, names),
+        _ => Err(ServiceError::no_such_resource()),
+    }
+}
+
+/// Configurations.
+fn on_configurations<'a>(
+    method: &Method,
+    names: &[&'a str],
+    creates: bool,
+) -> Result<Found<'a>, ServiceError> {
+    use Operation as Op;
+    let pick = |choices: &[(&str, Op)]| pick(method, choices);
+    let put = if creates {
+        Op::ConfigurationCreate
+    } else {
+        Op::ConfigurationUpdate
+    };
+    match *names {
+        ["configurations"] => pick(&[("GET", Op::ConfigurationList)]).map(Found::plain),
+        ["configurations", "testQueries"] if *method == Method::POST => {
+            Ok(Found::plain(Op::TestQueries))
+        }
+        ["configurations", id] => pick(&[
+            ("GET", Op::ConfigurationRead),
+            ("PUT", put),
+            ("DELETE", Op::ConfigurationDelete),
+        ])
+        .map(|it| Found::called(it, id)),
+        _ => Err(ServiceError::no_such_resource()),
     }
 }
 

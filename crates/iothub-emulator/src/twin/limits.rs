@@ -24,14 +24,23 @@ const NUMBER_BYTES: usize = 8;
 /// What a boolean counts.
 const BOOLEAN_BYTES: usize = 4;
 
+/// What a section is refused for, with the text for the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// It is too large as a whole.
+    Size(String),
+    /// Something in it is not allowed.
+    Rule(String),
+}
+
 /// Checks one section; the error is the text for the caller.
-pub(super) fn check(section: &str, document: &Document, max_bytes: usize) -> Result<(), String> {
-    let bytes =
-        object(document, 0).map_err(|rule| format!("The {section} of the twin: {rule}."))?;
+pub(super) fn check(section: &str, document: &Document, max_bytes: usize) -> Result<(), Broken> {
+    let bytes = object(document, 0)
+        .map_err(|rule| Broken::Rule(format!("The {section} of the twin: {rule}.")))?;
     if bytes > max_bytes {
-        return Err(format!(
+        return Err(Broken::Size(format!(
             "The {section} of the twin exceed the maximum size of {max_bytes} bytes."
-        ));
+        )));
     }
     Ok(())
 }
@@ -99,7 +108,10 @@ mod tests {
     use serde_json::json;
 
     fn tags(document: &Value) -> Result<(), String> {
-        check("tags", document.as_object().unwrap(), TAGS_BYTES)
+        let checked = check("tags", document.as_object().unwrap(), TAGS_BYTES);
+        checked.map_err(|broken| match broken {
+            Broken::Size(text) | Broken::Rule(text) => text,
+        })
     }
 
     #[track_caller]

@@ -29,6 +29,7 @@ fn device(mut fields: Value) -> Device {
         etag_seed: 627_894_863,
         keys,
         template: None,
+        rules: crate::choices::DeviceRules::default(),
     };
     registry
         .put("d1", edit, &Precondition::Absent, fresh)

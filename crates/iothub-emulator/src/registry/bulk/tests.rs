@@ -16,6 +16,7 @@ fn fresh(n: u64) -> Fresh {
             secondary: key(2),
         },
         template: None,
+        rules: crate::choices::DeviceRules::default(),
     }
 }
 

@@ -18,6 +18,7 @@ fn fresh(n: u64) -> Fresh {
             secondary: format!("s{n}"),
         },
         template: None,
+        rules: crate::choices::DeviceRules::default(),
     }
 }
 
