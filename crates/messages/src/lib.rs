@@ -25,6 +25,7 @@ pub mod header;
 mod json;
 mod malformed;
 mod mender;
+mod module_id;
 mod outcome;
 mod strict;
 mod time;
@@ -34,6 +35,7 @@ pub use event::{device_of, parse_event, to_body};
 pub use lifecycle::{DeviceId, DeviceRef, TenantId};
 pub use malformed::{BadDevice, Malformed};
 pub use mender::{MAX_DEVICES, MenderDevice, MenderMessage, parse_mender};
+pub use module_id::ModuleId;
 pub use outcome::OutcomeMessage;
 
 /// The longest body that is read, in bytes: the default `max_payload` of nats-server.

@@ -6,47 +6,94 @@
 use std::future::Future;
 
 use async_nats::HeaderMap;
-use messages::DeviceRef;
+use messages::{DeviceId, ModuleId, TenantId};
 
 use crate::TwinError;
 
-/// What is asked of a twin.
+/// What is asked, and the third token of the subject: `<prefix>.twin.<verb>.<tenant>`.
+///
+/// [`Verb::of_device`] verbs go on with the device, and with the module if it is about one. The
+/// tenant is the fourth token in any case, so that NATS permissions can guard it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verb {
-    /// Reading it.
+    /// Reading a twin.
     Get,
-    /// Replacing its desired properties.
+    /// Replacing the desired properties.
     Set,
+    /// Merging into desired properties and tags.
+    Patch,
+    /// Looking for twins.
+    Query,
+    /// Calling a direct method.
+    Method,
+    /// Scheduling an edit or a method for many devices.
+    JobCreate,
+    /// Reading how far a job is.
+    JobGet,
+    /// Cancelling a job.
+    JobCancel,
 }
 
 impl Verb {
+    /// Every verb.
+    pub const ALL: [Self; 8] = [
+        Self::Get,
+        Self::Set,
+        Self::Patch,
+        Self::Query,
+        Self::Method,
+        Self::JobCreate,
+        Self::JobGet,
+        Self::JobCancel,
+    ];
+
     /// The token in the subject, and the name of the endpoint.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "get",
             Self::Set => "set",
+            Self::Patch => "patch",
+            Self::Query => "query",
+            Self::Method => "method",
+            Self::JobCreate => "job-create",
+            Self::JobGet => "job-get",
+            Self::JobCancel => "job-cancel",
         }
     }
 
-    /// Whether it changes the twin.
+    /// Whether it changes something, here or on a device.
     #[must_use]
     pub const fn edits(self) -> bool {
         match self {
-            Self::Get => false,
-            Self::Set => true,
+            Self::Get | Self::Query | Self::JobGet => false,
+            Self::Set | Self::Patch | Self::Method | Self::JobCreate | Self::JobCancel => true,
+        }
+    }
+
+    /// Whether it is about one device, or one of its modules, which the subject names. The others
+    /// are about the devices of a tenant.
+    #[must_use]
+    pub const fn of_device(self) -> bool {
+        match self {
+            Self::Get | Self::Set | Self::Patch | Self::Method => true,
+            Self::Query | Self::JobCreate | Self::JobGet | Self::JobCancel => false,
         }
     }
 }
 
-/// Everything that a decision may depend on. The tenant is the subject's, which NATS permissions
-/// guard; headers are the caller's own words.
+/// Everything that a decision may depend on. Tenant, device and module are the subject's, which
+/// NATS permissions guard; headers are the caller's own words.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
     /// What is asked.
     pub verb: Verb,
-    /// Of which device.
-    pub about: &'a DeviceRef,
+    /// Of whose devices.
+    pub tenant: &'a TenantId,
+    /// Of which device; there is one exactly if [`Verb::of_device`].
+    pub device: Option<&'a DeviceId>,
+    /// Of which module of the device.
+    pub module: Option<&'a ModuleId>,
     /// The request's headers.
     pub headers: Option<&'a HeaderMap>,
 }
@@ -64,5 +111,28 @@ pub struct BySubject;
 impl Access for BySubject {
     async fn check(&self, _asked: Asked<'_>) -> Result<(), TwinError> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_is_told_from_editing_and_a_new_verb_has_to_be_decided() {
+        let reads = Verb::ALL.map(|verb| (verb.as_str(), verb.edits(), verb.of_device()));
+        assert_eq!(
+            reads,
+            [
+                ("get", false, true),
+                ("set", true, true),
+                ("patch", true, true),
+                ("query", false, false),
+                ("method", true, true),
+                ("job-create", true, false),
+                ("job-get", false, false),
+                ("job-cancel", true, false),
+            ]
+        );
     }
 }

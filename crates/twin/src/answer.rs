@@ -54,7 +54,9 @@ async fn answer<H: TwinHub, A: Access>(
     access
         .check(Asked {
             verb: call.verb,
-            about: &about,
+            tenant: &about.tenant,
+            device: Some(&about.device),
+            module: None,
             headers: call.headers,
         })
         .await?;
@@ -76,6 +78,12 @@ async fn carry_out<H: TwinHub>(
             hub.set(&about.tenant, &about.device, edit.desired, edit.etag)
                 .await
         }
+        Verb::Patch
+        | Verb::Query
+        | Verb::Method
+        | Verb::JobCreate
+        | Verb::JobGet
+        | Verb::JobCancel => Err(TwinError::NotFound),
     }
 }
 

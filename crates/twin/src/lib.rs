@@ -19,5 +19,5 @@ pub use access::{Access, Asked, BySubject, Verb};
 pub use admission::Limits;
 pub use hub::{TwinError, TwinHub};
 pub use messages::twin::TwinDocument;
-pub use messages::{DeviceId, TenantId};
+pub use messages::{DeviceId, ModuleId, TenantId};
 pub use service::{QUEUE_GROUP, SERVICE_NAME, StartError, TwinService};
