@@ -1,0 +1,56 @@
+//! The readers of messages: Mender's, our own, and those of callers of the twin service.
+
+use lifecycle::EventId;
+use messages::twin::{parse_get, parse_patch, parse_set};
+use messages::{parse_event, parse_mender};
+use serde_json::Value;
+
+/// What a Mender workflow published. A reason for refusing it repeats nothing of it.
+pub(crate) fn message(bytes: &[u8]) {
+    match parse_mender(bytes) {
+        Ok(message) => assert!(message.devices.len() <= bytes.len()),
+        Err(reason) => assert!(reason.to_string().len() < 200),
+    }
+}
+
+/// An event of ours. What is understood means the same when written and read again.
+pub(crate) fn event(bytes: &[u8]) {
+    let id = || EventId("fuzz-1".to_owned());
+    let Ok(event) = parse_event(id(), "t1", "d1", bytes, 0) else {
+        return;
+    };
+    let written = messages::to_body(&event);
+    let again = parse_event(id(), "t1", "d1", &written, 0);
+    assert_eq!(again.as_ref(), Ok(&event), "not the same when read again");
+}
+
+/// A request to the twin service. What is let through holds none of the hub's own keys.
+pub(crate) fn twin_request(bytes: &[u8]) {
+    let _ = parse_get(bytes);
+    if let Ok(request) = parse_set(bytes) {
+        check(&request.desired);
+        let again = parse_set(&request.to_body()).expect("what was let in is let in again");
+        assert!(again == request, "not the same when read again");
+    }
+    if let Ok(request) = parse_patch(bytes) {
+        for section in [&request.desired, &request.tags].into_iter().flatten() {
+            check(section);
+        }
+    }
+}
+
+fn check(value: &Value) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                assert!(
+                    !key.starts_with('$'),
+                    "one of the hub's own keys came through"
+                );
+                check(value);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(check),
+        _ => {}
+    }
+}
