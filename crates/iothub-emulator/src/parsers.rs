@@ -56,6 +56,9 @@ impl Row for Sample {
 
 /// Reads a query, and a condition, and evaluates both on one row. A column list that is understood
 /// yields JSON.
+///
+/// # Panics
+/// If it does not.
 #[must_use]
 pub fn query(text: &str) -> bool {
     let row = Sample(json!({"a": 1.5, "b": "text", "tags": [1, null], "deviceId": {"x": true}}));
@@ -88,6 +91,9 @@ pub fn continuation(token: &str) -> bool {
 
 /// Merges a request body into a twin, then replaces the twin by it. What is accepted holds no null
 /// and none of the hub's own keys, and is accepted again.
+///
+/// # Panics
+/// If that does not hold.
 #[must_use]
 pub fn twin_edit(body: &[u8]) -> bool {
     let now = Ticks::NEVER;
