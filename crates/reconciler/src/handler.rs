@@ -164,6 +164,8 @@ where
             payload,
         };
         let verdict = tokio::select! {
+            // In this order, not by dice: a simulated run depends on its seed alone.
+            biased;
             verdict = self.work(&work) => verdict,
             never = keep(&ack) => match never {},
         };
