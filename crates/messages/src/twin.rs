@@ -239,13 +239,16 @@ pub enum ErrorCode {
     Throttled = 429,
     /// The hub refused, or cannot be reached.
     BadHub = 502,
+    /// Whether it is allowed cannot be found out now, or what is done cannot be recorded. Nothing
+    /// was done.
+    Unavailable = 503,
     /// No answer in time. An edit may have taken effect.
     TimedOut = 504,
 }
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Invalid,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -254,6 +257,7 @@ impl ErrorCode {
         Self::TooLarge,
         Self::Throttled,
         Self::BadHub,
+        Self::Unavailable,
         Self::TimedOut,
     ];
 

@@ -98,10 +98,67 @@ pub struct Asked<'a> {
     pub headers: Option<&'a HeaderMap>,
 }
 
+/// Who asks, as far as it was proved. For the audit log: it holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// What the proof was.
+    pub by: Proof,
+    /// The tenant that the caller belongs to, where a token said so.
+    pub tenant: Option<TenantId>,
+    /// The user, as the token names it.
+    pub subject: Option<String>,
+    /// The id of the token, which tells one session or personal token from another.
+    pub token_id: Option<String>,
+}
+
+/// By what a caller is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// By being let on the subject: NATS knows who it is, we do not.
+    Subject,
+    /// By a token that was verified here.
+    Token,
+    /// By a token that Mender's useradm has verified.
+    Mender,
+}
+
+impl Caller {
+    /// Whoever NATS let on the subject.
+    #[must_use]
+    pub const fn on_subject() -> Self {
+        Self {
+            by: Proof::Subject,
+            tenant: None,
+            subject: None,
+            token_id: None,
+        }
+    }
+}
+
+/// A refusal, with the caller if that much was proved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    /// What the caller is told: [`TwinError::Unauthenticated`] or [`TwinError::Forbidden`], and
+    /// [`TwinError::Undecided`] if it could not be found out.
+    pub error: TwinError,
+    /// Who was refused; `None` if that is not proved.
+    pub caller: Option<Caller>,
+}
+
+impl From<TwinError> for Denied {
+    /// A refusal of nobody in particular.
+    fn from(error: TwinError) -> Self {
+        Self {
+            error,
+            caller: None,
+        }
+    }
+}
+
 /// Decides whether a request is carried out.
 pub trait Access: Send + Sync + 'static {
-    /// [`TwinError::Unauthenticated`] or [`TwinError::Forbidden`] if it is not.
-    fn check(&self, asked: Asked<'_>) -> impl Future<Output = Result<(), TwinError>> + Send;
+    /// Who asks, if it may.
+    fn check(&self, asked: Asked<'_>) -> impl Future<Output = Result<Caller, Denied>> + Send;
 }
 
 /// NATS permissions decide: whoever may publish on the subject may do what it says.
@@ -109,8 +166,8 @@ pub trait Access: Send + Sync + 'static {
 pub struct BySubject;
 
 impl Access for BySubject {
-    async fn check(&self, _asked: Asked<'_>) -> Result<(), TwinError> {
-        Ok(())
+    async fn check(&self, _asked: Asked<'_>) -> Result<Caller, Denied> {
+        Ok(Caller::on_subject())
     }
 }
 

@@ -59,7 +59,8 @@ async fn answer<H: TwinHub, A: Access>(
             module: None,
             headers: call.headers,
         })
-        .await?;
+        .await
+        .map_err(|denied| denied.error)?;
     Ok(carry_out(hub, call, &about).await?.cleaned())
 }
 

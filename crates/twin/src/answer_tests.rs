@@ -7,7 +7,7 @@ use messages::{DeviceId, TenantId};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{BySubject, Limits, admission::Admission};
+use crate::{BySubject, Caller, Denied, Limits, admission::Admission};
 
 struct OneTwin {
     twin: Mutex<TwinDocument>,
@@ -94,11 +94,11 @@ impl TwinHub for Hung {
 struct ReadersOnly;
 
 impl Access for ReadersOnly {
-    async fn check(&self, asked: Asked<'_>) -> Result<(), TwinError> {
+    async fn check(&self, asked: Asked<'_>) -> Result<Caller, Denied> {
         if asked.verb.edits() {
-            Err(TwinError::Forbidden)
+            Err(TwinError::Forbidden.into())
         } else {
-            Ok(())
+            Ok(Caller::on_subject())
         }
     }
 }

@@ -41,6 +41,10 @@ pub enum TwinError {
     /// The caller may not do this. Says nothing of the device.
     #[error("not allowed")]
     Forbidden,
+    /// Whether the caller may do this could not be found out, so it may not now. Says nothing of
+    /// the device.
+    #[error("whether this is allowed cannot be found out now; try again later")]
+    Undecided,
     /// The hub has no such device.
     #[error("no such device")]
     NotFound,
@@ -83,6 +87,7 @@ impl TwinError {
             Self::TooLarge => ErrorCode::TooLarge,
             Self::Throttled => ErrorCode::Throttled,
             Self::HubRefused | Self::HubUnavailable => ErrorCode::BadHub,
+            Self::Undecided => ErrorCode::Unavailable,
             Self::TimedOut => ErrorCode::TimedOut,
         }
     }

@@ -15,7 +15,7 @@ mod answer;
 mod hub;
 mod service;
 
-pub use access::{Access, Asked, BySubject, Verb};
+pub use access::{Access, Asked, BySubject, Caller, Denied, Proof, Verb};
 pub use admission::Limits;
 pub use hub::{TwinError, TwinHub};
 pub use messages::twin::TwinDocument;
