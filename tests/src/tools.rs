@@ -19,10 +19,13 @@ use serde::Serialize;
 use self::wheel::{Wheel, make_executable};
 use crate::workspace;
 
+mod fuzzer;
 mod mongo;
+mod program;
 mod sdk;
 mod wheel;
 
+pub use fuzzer::cargo_fuzz;
 pub use mongo::{MONGODB_URI, Mongo, mongo};
 pub use sdk::{AZURE_SDKS, AzureSdk, InstalledSdk};
 

@@ -8,24 +8,28 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     sync::OnceLock,
 };
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use super::program::Program;
 use super::{Environment, Wheel, make_executable};
-use crate::workspace;
 
 /// The variable that names a MongoDB to test against, by its connection string; `skip` skips the
 /// tests that need one.
 pub const MONGODB_URI: &str = "TEST_MONGODB_URI";
 
-const PACKAGE: &str = "secantus-mdb";
-const BINARY: &str = "secantusd-rs";
-const PINNED: &str = "0.5.3-beta.196";
+const SERVER: Program = Program {
+    package: "secantus-mdb",
+    version: "0.5.3-beta.196",
+    binary: "secantusd-rs",
+    version_arguments: &["--version"],
+    ignore_rust_version: true,
+    without: "TEST_MONGODB_URI=skip does without",
+};
 
 /// Hashes of the wheels of [`cmake`], as the Python package index shows them: Linux x86-64, Linux
 /// aarch64, macOS.
@@ -34,9 +38,6 @@ const CMAKE_HASHES: [&str; 3] = [
     "a4a5615f31f692c9b9aa8b365704e4b76172348af6fa40e16fea3f118bb01194",
     "ad697643a00d9ba85179590a383c4f7401169b55ebf4b8b2938daf28c6bdeb6d",
 ];
-
-/// Lines shown of a build that failed.
-const TAIL: usize = 15;
 
 /// What speaks MongoDB's protocol here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,62 +71,8 @@ impl Environment<'_> {
             }
             None => {}
         }
-        let cache = self.cache();
-        let server = cache.join(format!("{BINARY}-{PINNED}"));
-        if !runs(&server) {
-            self.build(&cache, &server)
-                .with_context(|| format!("failed to build {PACKAGE} {PINNED}"))?;
-        }
+        let server = SERVER.install(&self.cache(), |work| self.path_with_cmake(work))?;
         Ok(Mongo::Server(server))
-    }
-
-    /// Builds into `cache`. As with nats-server, two processes may do so at once, and the file
-    /// appears under its final name only when it is whole.
-    fn build(&self, cache: &Path, server: &Path) -> Result<()> {
-        fs::create_dir_all(cache)?;
-        let lock = File::create(cache.join(format!("{BINARY}.lock")))?;
-        lock.lock().context("failed to lock the tool cache")?;
-        if runs(server) {
-            return Ok(());
-        }
-        crate::skips::tell(&format!(
-            "building {PACKAGE} {PINNED} into {} (once; some minutes; {MONGODB_URI}=skip does without)",
-            cache.display()
-        ));
-        // Always the same folder, so that a build that was interrupted goes on where it was.
-        let work = cache.join(format!("{BINARY}-{PINNED}.build"));
-        fs::create_dir_all(&work)?;
-        let built = self.compile(&work);
-        if let Ok(built) = &built {
-            fs::rename(built, server)?;
-        }
-        fs::remove_dir_all(&work)?;
-        built?;
-        if !runs(server) {
-            bail!("what was built does not run on this machine");
-        }
-        Ok(())
-    }
-
-    /// Builds it in `work`.
-    fn compile(&self, work: &Path) -> Result<PathBuf> {
-        let mut cargo = workspace::cargo();
-        cargo.args(["install", PACKAGE, "--version", PINNED, "--bin", BINARY]);
-        cargo.args(["--locked", "--ignore-rust-version", "--no-track", "--force"]);
-        cargo.arg("--root").arg(work);
-        // Not the workspace's: it is another program, with settings of its own.
-        cargo.env("CARGO_TARGET_DIR", work.join("target"));
-        for inherited in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER"] {
-            cargo.env_remove(inherited);
-        }
-        if let Some(path) = self.path_with_cmake(work)? {
-            cargo.env("PATH", path);
-        }
-        let output = cargo.output().context("failed to run cargo")?;
-        if !output.status.success() {
-            bail!("{}", tail(&String::from_utf8_lossy(&output.stderr)));
-        }
-        Ok(work.join("bin").join(BINARY))
     }
 
     /// A `PATH` that begins with a cmake of our own; `None` where the machine has one.
@@ -152,16 +99,4 @@ fn cmake() -> Wheel {
         hashes: CMAKE_HASHES,
         otherwise: "or install cmake",
     }
-}
-
-fn runs(server: &Path) -> bool {
-    let mut version = Command::new(server);
-    version.arg("--version").stdin(Stdio::null());
-    let output = version.output();
-    output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(PINNED))
-}
-
-fn tail(text: &str) -> String {
-    let lines: Vec<_> = text.lines().collect();
-    lines[lines.len().saturating_sub(TAIL)..].join("\n")
 }
