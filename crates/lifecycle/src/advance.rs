@@ -5,8 +5,8 @@
 use crate::plan::{Plan, plan};
 use crate::retry::Remedy;
 use crate::{
-    Claim, Context, Device, Done, Effect, Failure, HubView, HubWrite, Intent, Mark, Op, Outcome,
-    Parked, Timestamp,
+    Context, Device, Done, Effect, Failure, HubView, HubWrite, Intent, Mark, Op, Outcome, Parked,
+    Timestamp,
 };
 
 /// Goes on with whatever the record needs next.
@@ -139,14 +139,12 @@ fn write(device: &mut Device, op: Op, ctx: &Context<'_>) -> Effect {
 }
 
 fn claim(device: &mut Device, generation: String, ctx: &Context<'_>) -> Effect {
+    let claim = ctx.fresh.clone();
     if let Some(record) = &mut device.record {
-        device.claim = Some(ctx.fresh.clone());
-        record.delivery.claim = Some(Claim {
-            id: ctx.fresh.clone(),
-            seen_at: None,
-        });
+        device.claim = Some(claim.clone());
+        record.delivery.claim(claim.clone(), generation.clone());
         record.confirmed = false;
         record.work_changed();
     }
-    Effect::Deliver { generation }
+    Effect::Deliver { claim, generation }
 }

@@ -34,8 +34,8 @@ pub enum Input {
     Read(ReadReply),
     /// A hub request was answered, or not.
     Replied(WriteReply),
-    /// The connection string was delivered; the fingerprint of its key.
-    Delivered(Result<String, (Failure, Fate)>),
+    /// The connection string was delivered, or not.
+    Delivered(DeliveryReply),
     /// The twin was tagged.
     Tagged(Result<(), Failure>),
     /// `deviceauth` answered.
@@ -67,6 +67,18 @@ pub struct WriteReply {
     pub result: Result<Option<Facts>, (Failure, Fate)>,
 }
 
+/// Result of [`Effect::Deliver`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DeliveryReply {
+    /// The claim.
+    pub claim: IntentId,
+    /// `generationId` of the identity that it was about.
+    pub generation: String,
+    /// The fingerprint of the key that was delivered, or what failed and whether the delivery may
+    /// still be made.
+    pub result: Result<String, (Failure, Fate)>,
+}
+
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Effect {
@@ -77,6 +89,8 @@ pub enum Effect {
     Write(HubWrite),
     /// Fetch the key, deliver the connection string, forget it; answer with [`Input::Delivered`].
     Deliver {
+        /// The claim that the record holds meanwhile.
+        claim: IntentId,
         /// `generationId` of the identity it must be.
         generation: String,
     },

@@ -20,6 +20,7 @@ mod id;
 mod knowledge;
 mod merge;
 mod plan;
+mod recall;
 mod record;
 mod retry;
 mod status;
@@ -27,9 +28,10 @@ mod step;
 mod time;
 mod token;
 
-pub use effect::{Context, Effect, HubWrite, Input, ReadReply, Step, WriteReply};
+pub use effect::{Context, DeliveryReply, Effect, HubWrite, Input, ReadReply, Step, WriteReply};
 pub use event::{Event, EventId, Key};
 pub use id::{DeviceId, DeviceRef, IdError, IntegrationRef, IntentId, Mark, TenantId};
+pub use recall::Answer;
 pub use record::{
     Claim, Delivery, Device, Done, Facts, HubView, Intent, Made, Op, Outcome, Parked, Question,
     RECORD_VERSION, Record, Working,

@@ -154,6 +154,13 @@ pub struct Claim {
     /// As [`Intent::seen_at`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_at: Option<Timestamp>,
+    /// `generationId` of the identity whose connection string is delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<String>,
+    /// Claims to the same delivery that this one has replaced, one after the other, since nobody
+    /// knew what had become of them. The oldest ones are forgotten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<IntentId>,
 }
 
 /// The event being worked for.

@@ -3,8 +3,8 @@
 use crate::advance::{advance, arm, fail, report};
 use crate::merge::{Verdict, merge};
 use crate::{
-    Context, Device, Done, Effect, Event, Failure, Fate, Input, MenderView, Outcome, Question,
-    ReadReply, Status, Step, Timestamp, Wanted, WriteReply,
+    Context, DeliveryReply, Device, Done, Effect, Event, Failure, Fate, Input, MenderView, Outcome,
+    Question, ReadReply, Status, Step, Timestamp, Wanted, WriteReply,
 };
 
 /// Decides what to do next.
@@ -12,7 +12,8 @@ use crate::{
 /// The caller stores the record of the returned device, if it changed, by compare-and-set before
 /// it performs an effect of which [`Effect::needs_saved_record`] holds; if somebody else changed
 /// the record meanwhile, it loads again and starts over with the message in hand. It says
-/// [`Input::Deferred`] instead of storing the step and performing its effect.
+/// [`Input::Deferred`] instead of storing the step and performing its effect. What it knows of its
+/// own requests by then goes into the record it loads: [`Device::withdraw`], [`Device::recall`].
 #[must_use]
 pub fn next(mut device: Device, input: Input, ctx: &Context<'_>) -> Step {
     let effect = match input {
@@ -23,7 +24,7 @@ pub fn next(mut device: Device, input: Input, ctx: &Context<'_>) -> Step {
         Input::DeadLettered => on_dead_lettered(&mut device),
         Input::Read(reply) => on_read(&mut device, reply, ctx),
         Input::Replied(reply) => on_reply(&mut device, reply, ctx),
-        Input::Delivered(result) => on_delivered(&mut device, result, ctx),
+        Input::Delivered(reply) => on_delivered(&mut device, reply, ctx),
         Input::Tagged(result) => on_tagged(&mut device, result, ctx),
         Input::Mender(result) => on_mender(&mut device, result, ctx),
     };
@@ -168,29 +169,18 @@ fn on_reply(device: &mut Device, reply: WriteReply, ctx: &Context<'_>) -> Effect
     }
 }
 
-fn on_delivered(
-    device: &mut Device,
-    result: Result<String, (Failure, Fate)>,
-    ctx: &Context<'_>,
-) -> Effect {
+fn on_delivered(device: &mut Device, reply: DeliveryReply, ctx: &Context<'_>) -> Effect {
     let Some(record) = &mut device.record else {
         return Effect::Ack;
     };
     device.claim = None;
-    match result {
-        Ok(fingerprint) => {
-            record.delivery.claim = None;
-            record.delivery.delivered = record.live_generation();
-            record.delivery.fingerprint = Some(fingerprint);
+    record.take_delivery(&reply);
+    match reply.result {
+        Ok(_) => {
             record.retry.succeeded();
             advance(device, ctx)
         }
-        Err((failure, fate)) => {
-            if fate == Fate::Done {
-                record.delivery.claim = None;
-            }
-            fail(device, &failure, ctx)
-        }
+        Err((failure, _)) => fail(device, &failure, ctx),
     }
 }
 

@@ -113,9 +113,6 @@ fn passes(scenario: &Scenario, state: &State) -> bool {
             deadline <= after && world.workers.iter().any(|worker| worker.phase == waits)
         })
     };
-    if is_busy(state) && state.left.slow_ticks == 0 {
-        return false;
-    }
     let hurry = is_late(scenario, state, after);
     if state.devices.iter().any(|world| cut_off(world)) || (hurry && state.left.delays == 0) {
         return false;
@@ -125,11 +122,6 @@ fn passes(scenario: &Scenario, state: &State) -> bool {
             .devices
             .iter()
             .any(|world| horizon(world, scenario) > state.now)
-}
-
-/// Whether a worker holds a message.
-pub(crate) fn is_busy(state: &State) -> bool {
-    state.devices.iter().any(|world| !world.workers.is_empty())
 }
 
 /// Whether a worker that is about to send would be too late at this tick.

@@ -1,6 +1,6 @@
 //! What happens to one device, and what it costs.
 
-use lifecycle::Failure;
+use lifecycle::{DeliveryReply, Failure};
 
 use crate::{
     action::{Deed, Edit},
@@ -119,8 +119,12 @@ impl Turn<'_> {
         let parcel = self.world.parcels.remove(place);
         let fingerprint = format!("key of {}", parcel.generation);
         self.world.delivered = Some((parcel.hub, parcel.generation));
-        if let Some(place) = self.waiting(&Phase::Deliver(parcel.claim)) {
-            let input = lifecycle::Input::Delivered(Ok(fingerprint));
+        if let Some(place) = self.waiting(&Phase::Deliver(parcel.claim.clone())) {
+            let input = lifecycle::Input::Delivered(DeliveryReply {
+                claim: parcel.claim,
+                generation: parcel.meant,
+                result: Ok(fingerprint),
+            });
             self.with(place, |turn, worker| turn.decide(worker, input));
         }
     }

@@ -28,9 +28,6 @@
 //!
 //! # What is not covered
 //!
-//! - **Slow workers without end.** A tick that passes while somebody is at work is a fault that runs
-//!   out. Without an end of it there is a run in which two workers rob each other of every save of
-//!   a delivery, a lease each time, and deliver again and again: unlikely, but work need not end.
 //! - **A copy of the store from before a device's first record.** A wake-up that meets it finds no
 //!   record to change by compare-and-set, and is lost until the next sweep.
 //! - **A roll-back of the store while workers run.** Here it stops them and takes longer than a

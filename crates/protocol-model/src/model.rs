@@ -83,9 +83,6 @@ impl Model for Protocol {
                 if action::is_late(&self.scenario, &state, state.now + 1) {
                     state.left.delays -= 1;
                 }
-                if action::is_busy(&state) {
-                    state.left.slow_ticks -= 1;
-                }
                 state.now += 1;
                 for device in 0..state.devices.len() {
                     self.alter(&mut state, device, None);

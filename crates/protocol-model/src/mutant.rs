@@ -87,6 +87,8 @@ mutants! {
     RepeatsLetters: "dead",
     /// S10: a worker keeps to the hub of the record, whatever the integration is now.
     KeepsHub: "moved",
+    /// L1: an answer whose save was lost is forgotten.
+    ForgetsAnswers: "robbed",
     /// L2: a wake-up is not scheduled.
     NoAlarm: "gone",
     /// L2: a wake-up that finds nothing to do ends without a compare-and-set.
@@ -94,6 +96,12 @@ mutants! {
 }
 
 impl Mutant {
+    /// Whether it breaks nothing but that work comes to an end, which takes a very long run.
+    #[must_use]
+    pub const fn has_no_end(self) -> bool {
+        matches!(self, Self::ForgetsAnswers)
+    }
+
     /// The core, as this mutant has it.
     pub(crate) fn next(self, device: Device, input: Input, ctx: &Context<'_>) -> Step {
         let replied = matches!(&input, Input::Replied(reply) if reply.result.is_ok());

@@ -1,6 +1,8 @@
 //! Performing an effect, as the reconciler does: one call of a port, and its answer to the core.
 
-use lifecycle::{Effect, Failure, Fate, HubWrite, Input, IntentId, ReadReply, WriteReply};
+use lifecycle::{
+    DeliveryReply, Effect, Failure, Fate, HubWrite, Input, IntentId, ReadReply, WriteReply,
+};
 
 use crate::{
     hub::Reply,
@@ -27,7 +29,9 @@ impl Turn<'_> {
             }
             Effect::Read => return Some(self.read(worker)),
             Effect::Write(request) => return Some(self.send(worker, request)),
-            Effect::Deliver { generation } => return Some(self.deliver(worker, &generation)),
+            Effect::Deliver { claim, generation } => {
+                return Some(self.deliver(worker, claim, generation));
+            }
             Effect::Tag { etag } => Input::Tagged(self.tag(&worker, &etag)),
             Effect::AskMender => Input::Mender(Ok(self.scenario.mender)),
             Effect::DeadLetter(event, _) => {
@@ -131,8 +135,14 @@ impl Turn<'_> {
         self.decide(worker, Input::Replied(WriteReply { intent, result }))
     }
 
-    fn deliver(&mut self, mut worker: Worker, generation: &str) -> Worker {
-        let refused = |failure| Input::Delivered(Err((failure, Fate::Done)));
+    fn deliver(&mut self, mut worker: Worker, claim: IntentId, generation: String) -> Worker {
+        let refused = |failure| {
+            Input::Delivered(DeliveryReply {
+                claim: claim.clone(),
+                generation: generation.clone(),
+                result: Err((failure, Fate::Done)),
+            })
+        };
         if worker.held.is_none() {
             worker.held = self
                 .identity(&worker)
@@ -142,7 +152,7 @@ impl Turn<'_> {
         let Some(held) = worker
             .held
             .clone()
-            .filter(|held| unchecked || held == generation)
+            .filter(|held| unchecked || *held == generation)
         else {
             return self.decide(worker, refused(Failure::Conflict));
         };
@@ -155,12 +165,11 @@ impl Turn<'_> {
         {
             self.world.breaks(Rule::Key);
         }
-        let claim = worker.device.planned_id().cloned();
-        let claim = claim.expect("a delivery has a claim");
         self.world.parcels.push(Parcel {
             claim: claim.clone(),
             hub: worker.hub,
             generation: held,
+            meant: generation,
             deadline: worker.saved_at + self.scenario.lease,
         });
         worker.phase = Phase::Deliver(claim);
@@ -190,7 +199,11 @@ impl Turn<'_> {
                 intent: request.intent().clone(),
                 result: Err((failure, Fate::Done)),
             }),
-            Effect::Deliver { .. } => Input::Delivered(Err((failure, Fate::Done))),
+            Effect::Deliver { claim, generation } => Input::Delivered(DeliveryReply {
+                claim: claim.clone(),
+                generation: generation.clone(),
+                result: Err((failure, Fate::Done)),
+            }),
             Effect::Tag { .. } => Input::Tagged(Err(failure)),
             Effect::AskMender => Input::Mender(Err(failure)),
             _ => return None,
@@ -202,7 +215,17 @@ impl Turn<'_> {
         let unknown = (trouble(), Fate::Unknown);
         match worker.phase.clone() {
             Phase::Await(intent) => self.replied(worker, intent, Err(unknown)),
-            Phase::Deliver(_) => self.decide(worker, Input::Delivered(Err(unknown))),
+            Phase::Deliver(claim) => {
+                let parcels = self.world.parcels.iter();
+                let mut mine = parcels.filter(|parcel| parcel.claim == claim);
+                let generation = mine.next().map(|parcel| parcel.meant.clone());
+                let reply = DeliveryReply {
+                    claim,
+                    generation: generation.unwrap_or_default(),
+                    result: Err(unknown),
+                };
+                self.decide(worker, Input::Delivered(reply))
+            }
             _ => worker,
         }
     }

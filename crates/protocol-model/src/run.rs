@@ -44,7 +44,8 @@ pub struct Explored {
 /// Explores one scenario until `states` different states were seen, or until something is broken.
 ///
 /// `tell` is called now and then with the number of states so far. A mutant is explored by breadth,
-/// which finds the shortest run that breaks a rule; all else by depth, which needs less memory.
+/// which finds the shortest run that breaks a rule; all else by depth, which needs less memory, and
+/// finds runs without end.
 pub fn explore(
     scenario: Scenario,
     mutant: Option<Mutant>,
@@ -62,7 +63,7 @@ pub fn explore(
     let builder = model.checker().threads(threads);
     let builder = builder.finish_when(HasDiscoveries::AnyFailures);
     let limit = Limit { states, enough };
-    if mutant.is_some() {
+    if mutant.is_some_and(|mutant| !mutant.has_no_end()) {
         limit.watch(name, builder.spawn_bfs(), tell)
     } else {
         limit.watch(name, builder.spawn_dfs(), tell)

@@ -34,8 +34,6 @@ pub struct Faults {
     pub timeouts: u8,
     /// A tick passes while a worker is about to send, so that it is too late.
     pub delays: u8,
-    /// A tick passes while somebody is at work.
-    pub slow_ticks: u8,
     /// A message is delivered while somebody still works on it.
     pub redeliveries: u8,
     /// The hub, or Mender, refuses with one of [`Scenario::refusals`].

@@ -11,7 +11,6 @@ const NONE: Faults = Faults {
     crashes: 0,
     timeouts: 0,
     delays: 0,
-    slow_ticks: 3,
     redeliveries: 0,
     refusals: 0,
     stale: 0,
@@ -31,6 +30,12 @@ const TIMEOUT: Faults = Faults {
 const BOTH: Faults = Faults {
     crashes: 1,
     ..TIMEOUT
+};
+
+/// Two workers at one message rob each other of their saves.
+const ROBBED: Faults = Faults {
+    redeliveries: 1,
+    ..NONE
 };
 
 fn on(rank: u8) -> Scripted {
@@ -76,6 +81,7 @@ pub fn small() -> Vec<Scenario> {
         play("closed", 1, &[on(1).of(1), gone(2).of(1)], CRASH),
         play("twice-made", 1, &[on(1), off(2), gone(3)], TIMEOUT),
         play("reborn", 1, &reborn(), TIMEOUT),
+        play("robbed", 2, &[on(1), on(2)], ROBBED),
         Scenario {
             mender: MenderView::Known(Status::Rejected),
             ..play("tie", 1, &[on(1), on(2), off(2)], CRASH)
@@ -155,6 +161,16 @@ pub fn small() -> Vec<Scenario> {
 pub fn large() -> Vec<Scenario> {
     let gone_2 = [on(1), gone(2)];
     let mut large = vec![
+        play(
+            "robbed-3",
+            3,
+            &[on(1), on(2)],
+            Faults {
+                timeouts: 1,
+                redeliveries: 2,
+                ..NONE
+            },
+        ),
         play("gone-3", 3, &gone_2, BOTH),
         play("cycle-3", 3, &[on(1), off(2), on(3)], BOTH),
         play("reborn-3", 3, &reborn(), BOTH),

@@ -3,7 +3,7 @@
 //! Names of intents, ETags and generations are small numbers in the order in which they were made,
 //! and exchangeable parts are kept in an order of their own, so that equal worlds are equal states.
 
-use lifecycle::{Device, Effect, Facts, HubWrite, IntentId, Key, Mark, Outcome, Record};
+use lifecycle::{Answer, Device, Effect, Facts, HubWrite, IntentId, Key, Mark, Outcome, Record};
 
 use crate::{rule::Rule, scenario::Faults, shared::Shared};
 
@@ -120,8 +120,10 @@ pub struct Parcel {
     pub claim: IntentId,
     /// The hub.
     pub hub: u8,
-    /// The identity it is for.
+    /// The identity whose connection string it is.
     pub generation: String,
+    /// The identity that it was to be.
+    pub meant: String,
     /// It arrives before this tick or never.
     pub deadline: u8,
 }
@@ -165,6 +167,8 @@ pub struct Worker {
     pub stored: Option<Shared<Record>>,
     /// A request that was planned, perhaps stored, but never sent.
     pub unsent: Option<IntentId>,
+    /// An answer that is not stored yet.
+    pub answer: Option<Answer>,
     /// Generation of the identity at hand.
     pub held: Option<String>,
     /// When the last save was made.

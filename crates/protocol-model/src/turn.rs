@@ -4,7 +4,7 @@
 //! A step ends with at most one access to anything shared, and takes the core's decision about its
 //! result along, since nobody can see a decision.
 
-use lifecycle::{Context, Device, Effect, Failure, Input, IntentId, ReadReply, Step, next};
+use lifecycle::{Answer, Context, Device, Effect, Failure, Input, IntentId, ReadReply, Step, next};
 
 use crate::{
     mutant::Mutant,
@@ -59,6 +59,7 @@ impl Turn<'_> {
             version: None,
             stored: None,
             unsent: None,
+            answer: None,
             held: None,
             saved_at: self.now,
             phase: Phase::Load,
@@ -121,6 +122,9 @@ impl Turn<'_> {
         if let Some(never_sent) = worker.unsent.take() {
             worker.device.withdraw(&never_sent);
         }
+        if let Some(answer) = &worker.answer {
+            worker.device.recall(answer);
+        }
         let input = match worker.task {
             Task::Wake(_) => Input::Woken,
             Task::Event(message) => {
@@ -158,6 +162,10 @@ impl Turn<'_> {
 
     /// Asks the core what to do next.
     pub(crate) fn decide(&mut self, mut worker: Worker, mut input: Input) -> Worker {
+        if !self.is(Mutant::ForgetsAnswers) {
+            let by = self.scenario.integration(worker.hub);
+            worker.answer = Answer::of(&input, &by).or(worker.answer);
+        }
         loop {
             let Step { device, effect } = self.next(&mut worker, input);
             worker.device = device;
@@ -174,6 +182,9 @@ impl Turn<'_> {
                     Phase::Save(effect)
                 } else {
                     worker.unsent = None;
+                    if effect.needs_saved_record() {
+                        worker.answer = None;
+                    }
                     Phase::Perform(effect)
                 };
             return worker;
@@ -220,6 +231,7 @@ impl Turn<'_> {
         worker.version = Some(version);
         worker.stored = Some(Shared::new(record));
         worker.unsent = None;
+        worker.answer = None;
         worker.phase = Phase::Perform(effect);
         worker
     }

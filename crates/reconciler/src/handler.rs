@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use lifecycle::{
-    Context, Device, DeviceRef, Done, Effect, Event, EventId, Input, IntentId, Record, RetryPolicy,
-    Step, Timestamp,
+    Answer, Context, Device, DeviceRef, Done, Effect, Event, EventId, Input, IntentId, Record,
+    RetryPolicy, Step, Timestamp,
 };
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -103,6 +103,15 @@ enum Attempt {
     Lost,
 }
 
+/// What an attempt that was lost knows of its own requests, for the next attempt.
+#[derive(Default)]
+struct Carried {
+    /// A request that was planned, perhaps stored, but never sent.
+    unsent: Option<IntentId>,
+    /// An answer that is not stored yet.
+    answer: Option<Answer>,
+}
+
 /// What one attempt knows besides the device.
 pub(crate) struct Handling<B: Hub> {
     pub(crate) hub: Option<B>,
@@ -184,9 +193,9 @@ where
     async fn work(&self, work: &Work) -> Result<(), Duration> {
         let began = Instant::now();
         let mut pause = Duration::from_millis(50);
-        let mut unsent = None;
+        let mut carried = Carried::default();
         loop {
-            match self.attempt(work, &mut unsent).await {
+            match self.attempt(work, &mut carried).await {
                 Ok(Attempt::Done) => return Ok(()),
                 // Somebody else is at work on this device, or the store answers from behind.
                 Ok(Attempt::Lost) => {
@@ -212,7 +221,7 @@ where
     }
 
     /// One attempt: from a fresh record to the end of the message.
-    async fn attempt(&self, work: &Work, unsent: &mut Option<IntentId>) -> PortResult<Attempt> {
+    async fn attempt(&self, work: &Work, carried: &mut Carried) -> PortResult<Attempt> {
         let hub = self.hubs.hub(&work.about.tenant).await?;
         let stored = self.store.load(&work.about).await?;
         let version = stored.as_ref().map(|stored| stored.version);
@@ -226,9 +235,7 @@ where
             }
         };
         let stored = device.record.clone();
-        if let Some(never_sent) = unsent.take() {
-            device.withdraw(&never_sent);
-        }
+        carried.go_into(&mut device);
         let mut handling = Handling {
             hub,
             held: None,
@@ -241,15 +248,15 @@ where
             let step = self.next(&handling, device, input);
             let step = self.pass_gate(&handling, step).await;
             if step.effect.needs_saved_record()
-                && !self.save(work, &step, &mut handling, unsent).await?
+                && !self.save(work, &step, &mut handling, carried).await?
             {
                 return Ok(Attempt::Lost);
             }
             if !self.is_current(work, &step.effect, &handling).await? {
-                *unsent = step.device.planned_id().cloned();
+                carried.unsent = step.device.planned_id().cloned();
                 return Ok(Attempt::Lost);
             }
-            *unsent = None;
+            carried.unsent = None;
             let Step {
                 device: after,
                 effect,
@@ -257,6 +264,10 @@ where
             match self.perform(work, effect, &after, &mut handling).await? {
                 None => return Ok(Attempt::Done),
                 Some(reply) => input = reply,
+            }
+            if let Some(hub) = &handling.hub {
+                let learnt = Answer::of(&input, hub.integration());
+                carried.answer = learnt.or(carried.answer.take());
             }
             device = after;
         }
@@ -336,15 +347,16 @@ where
         work: &Work,
         step: &Step,
         handling: &mut Handling<H::Hub>,
-        unsent: &mut Option<IntentId>,
+        carried: &mut Carried,
     ) -> PortResult<bool> {
         let Some(record) = &step.device.record else {
             return Ok(true);
         };
         if handling.stored.as_ref() == Some(record) {
+            carried.answer = None;
             return Ok(true);
         }
-        *unsent = step.device.planned_id().cloned();
+        carried.unsent = step.device.planned_id().cloned();
         handling.save_began = Instant::now();
         let saved = match handling.version {
             None => self.store.create(&work.about, record).await?,
@@ -359,6 +371,7 @@ where
             Saved::Version(version) => {
                 handling.version = Some(version);
                 handling.stored = Some(record.clone());
+                carried.answer = None;
                 Ok(true)
             }
         }
@@ -367,6 +380,17 @@ where
     pub(crate) fn count_outcomes(&self, ended: &[Done]) {
         for done in ended {
             self.counters.outcomes[done.outcome as usize].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Carried {
+    fn go_into(&mut self, device: &mut Device) {
+        if let Some(never_sent) = self.unsent.take() {
+            device.withdraw(&never_sent);
+        }
+        if let Some(answer) = &self.answer {
+            device.recall(answer);
         }
     }
 }

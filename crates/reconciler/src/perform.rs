@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lifecycle::{
-    Device, Effect, Event, Failure, Fate, HubWrite, Input, Parked, ReadReply, Timestamp, WriteReply,
+    DeliveryReply, Device, Effect, Event, Failure, Fate, HubWrite, Input, Parked, ReadReply,
+    Timestamp, WriteReply,
 };
 
 use crate::handler::{Handling, Reconciler, Work};
@@ -41,8 +42,13 @@ where
             }
             Effect::Read => Input::Read(self.read(work, handling).await),
             Effect::Write(request) => Input::Replied(self.write(work, request, handling).await),
-            Effect::Deliver { generation } => {
-                Input::Delivered(self.deliver(work, &generation, handling).await)
+            Effect::Deliver { claim, generation } => {
+                let result = self.deliver(work, &generation, handling).await;
+                Input::Delivered(DeliveryReply {
+                    claim,
+                    generation,
+                    result,
+                })
             }
             Effect::Tag { etag } => Input::Tagged(self.tag(work, &etag, handling).await),
             Effect::AskMender => Input::Mender(self.mender.view(&work.about).await),

@@ -13,5 +13,6 @@ mod open_requests;
 mod ownership;
 mod properties;
 mod questions;
+mod recalling;
 mod scene;
 mod waiting;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use lifecycle::{
-    Context, Device, DeviceRef, Done, Effect, Event, EventId, Facts, Failure, Fate, HubView,
-    HubWrite, Input, IntegrationRef, IntentId, Mark, MenderView, Outcome, ReadReply, Record,
-    RetryPolicy, Status, Timestamp, WriteReply, next,
+    Context, DeliveryReply, Device, DeviceRef, Done, Effect, Event, EventId, Facts, Failure, Fate,
+    HubView, HubWrite, Input, IntegrationRef, IntentId, Mark, MenderView, Outcome, ReadReply,
+    Record, RetryPolicy, Status, Timestamp, WriteReply, next,
 };
 
 /// A request takes effect within this time after its intent was stored, or never.
@@ -261,13 +261,11 @@ impl Scene {
                 intent: request.intent().clone(),
                 result: self.write(request),
             }),
-            Effect::Deliver { generation } => {
-                if let Some(failure) = self.undelivered.pop() {
-                    return Some(Input::Delivered(Err(failure)));
-                }
-                self.delivered.push(generation.clone());
-                Input::Delivered(Ok(format!("key of {generation}")))
-            }
+            Effect::Deliver { claim, generation } => Input::Delivered(DeliveryReply {
+                claim: claim.clone(),
+                generation: generation.clone(),
+                result: self.deliver(generation),
+            }),
             Effect::Tag { .. } => Input::Tagged(Ok(())),
             Effect::AskMender => Input::Mender(Ok(self.mender)),
             Effect::DeadLetter(event, _) => {
@@ -279,6 +277,14 @@ impl Scene {
                 Input::Reported
             }
         })
+    }
+
+    fn deliver(&mut self, generation: &str) -> Result<String, (Failure, Fate)> {
+        if let Some(failure) = self.undelivered.pop() {
+            return Err(failure);
+        }
+        self.delivered.push(generation.to_owned());
+        Ok(format!("key of {generation}"))
     }
 
     /// What a read shows now.

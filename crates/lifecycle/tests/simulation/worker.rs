@@ -2,8 +2,8 @@
 //! so that anything may happen between any two of them.
 
 use lifecycle::{
-    Context, Device, Effect, Event, Facts, Failure, Fate, HubWrite, Input, IntentId, ReadReply,
-    Record, Step, Timestamp, WriteReply, next,
+    Answer, Context, DeliveryReply, Device, Effect, Event, Facts, Failure, Fate, HubWrite, Input,
+    IntentId, ReadReply, Record, Step, Timestamp, WriteReply, next,
 };
 
 use crate::brief;
@@ -23,7 +23,7 @@ enum Phase {
     /// A request was sent.
     Writing(IntentId),
     /// A delivery was sent.
-    Delivering,
+    Delivering(IntentId, String),
     Acknowledge,
 }
 
@@ -39,6 +39,7 @@ pub(crate) struct Worker {
     version: Option<u64>,
     stored: Option<Record>,
     unsent: Option<IntentId>,
+    answer: Option<Answer>,
     /// ETag and generation of the identity at hand.
     held: Option<(String, String)>,
     save_began: Timestamp,
@@ -62,6 +63,7 @@ impl Worker {
             version: None,
             stored: None,
             unsent: None,
+            answer: None,
             held: None,
             save_began: world.now,
             clock: (stamp, world.now),
@@ -82,7 +84,7 @@ impl Worker {
 
     /// Whether it can do something by itself.
     pub(crate) fn is_ready(&self) -> bool {
-        !matches!(self.phase, Phase::Writing(_) | Phase::Delivering)
+        !matches!(self.phase, Phase::Writing(_) | Phase::Delivering(..))
     }
 
     /// What it is about to do, in short.
@@ -94,7 +96,7 @@ impl Worker {
             Phase::Perform(effect) => format!("perform {}", brief::effect(effect)),
             Phase::Reading(_) => "read".into(),
             Phase::Read(..) => "hear what was read".into(),
-            Phase::Writing(_) | Phase::Delivering => "wait".into(),
+            Phase::Writing(_) | Phase::Delivering(..) => "wait".into(),
             Phase::Acknowledge => "acknowledge".into(),
         };
         format!("message {}: {phase}", self.message)
@@ -114,7 +116,7 @@ impl Worker {
                 world.acknowledge(self.message);
                 return false;
             }
-            waiting @ (Phase::Writing(_) | Phase::Delivering) => waiting,
+            waiting @ (Phase::Writing(_) | Phase::Delivering(..)) => waiting,
         };
         true
     }
@@ -137,6 +139,9 @@ impl Worker {
         if let Some(never_sent) = self.unsent.take() {
             self.device.withdraw(&never_sent);
         }
+        if let Some(answer) = &self.answer {
+            self.device.recall(answer);
+        }
         Phase::Decide(self.event.clone().map_or(Input::Woken, Input::Event))
     }
 
@@ -152,6 +157,8 @@ impl Worker {
     }
 
     fn decide(&mut self, input: Input, world: &mut World) -> Phase {
+        let learnt = Answer::of(&input, &world.integration);
+        self.answer = learnt.or(self.answer.take());
         let mut step = self.step(input, world);
         let asks_hub = match step.effect {
             Effect::Read | Effect::Write(_) => true,
@@ -189,6 +196,7 @@ impl Worker {
             }
         }
         self.unsent = None;
+        self.answer = None;
         self.device = step.device;
         Phase::Perform(step.effect)
     }
@@ -203,7 +211,7 @@ impl Worker {
             }
             Effect::Read => Phase::Reading(self.now(world)),
             Effect::Write(request) => self.send(me, request, world),
-            Effect::Deliver { generation } => self.deliver(me, &generation, world),
+            Effect::Deliver { claim, generation } => self.deliver(me, claim, generation, world),
             Effect::Tag { etag } => Phase::Decide(Input::Tagged(world.tag(&etag))),
             Effect::AskMender => Phase::Decide(Input::Mender(world.ask_mender())),
             Effect::DeadLetter(event, _) => {
@@ -261,8 +269,14 @@ impl Worker {
         Phase::Writing(intent)
     }
 
-    fn deliver(&mut self, me: usize, generation: &str, world: &mut World) -> Phase {
-        let refused = |failure| Phase::Decide(Input::Delivered(Err((failure, Fate::Done))));
+    fn deliver(
+        &mut self,
+        me: usize,
+        claim: IntentId,
+        generation: String,
+        world: &mut World,
+    ) -> Phase {
+        let refused = |failure| delivered(claim.clone(), &generation, Err((failure, Fate::Done)));
         if let Some(failure) = world.refusal() {
             return refused(failure);
         }
@@ -270,14 +284,14 @@ impl Worker {
             self.hold(world.hub.facts().as_ref());
         }
         match &self.held {
-            Some((_, held)) if held == generation => {}
+            Some((_, held)) if *held == generation => {}
             _ => return refused(Failure::Conflict),
         }
         if world.now.since(self.save_began) > world.policy.delivery_lease / 2 {
             return refused(Failure::Transient("too late".into()));
         }
-        world.send_delivery(generation, (me, self.life));
-        Phase::Delivering
+        world.send_delivery(&generation, (me, self.life));
+        Phase::Delivering(claim, generation)
     }
 
     /// The answer to the request that it waits for.
@@ -294,10 +308,18 @@ impl Worker {
 
     /// The answer to the delivery that it waits for.
     pub(crate) fn delivered(&mut self, result: Result<String, (Failure, Fate)>) {
-        if matches!(self.phase, Phase::Delivering) {
-            self.phase = Phase::Decide(Input::Delivered(result));
+        if let Phase::Delivering(claim, generation) = &self.phase {
+            self.phase = delivered(claim.clone(), generation, result);
         }
     }
+}
+
+fn delivered(claim: IntentId, generation: &str, result: Result<String, (Failure, Fate)>) -> Phase {
+    Phase::Decide(Input::Delivered(DeliveryReply {
+        claim,
+        generation: generation.to_owned(),
+        result,
+    }))
 }
 
 fn replied(intent: IntentId, result: Result<Option<Facts>, (Failure, Fate)>) -> Phase {

@@ -75,6 +75,34 @@ async fn a_request_whose_intent_was_stored_without_our_knowing_is_taken_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_delivery_whose_save_was_lost_is_not_made_again() {
+    let servers = Servers::new();
+    // The intent and the claim are stored; what became of the delivery is lost three times.
+    servers.next("save", Trouble::default());
+    servers.next("save", Trouble::default());
+    for _ in 0..3 {
+        servers.next("save", raced());
+    }
+    servers.handle(&servers.worker(), &accepted(1)).await;
+    assert_eq!(servers.calls("deliver"), 1);
+    assert!(servers.world().armed.is_empty(), "nothing to wait for");
+    assert_eq!(servers.world().reported.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_whose_save_was_lost_is_not_waited_for() {
+    let servers = Servers::new();
+    servers.next("save", Trouble::default());
+    servers.next("save", raced());
+    servers.handle(&servers.worker(), &accepted(1)).await;
+    assert_eq!(servers.calls("hub create"), 1);
+    assert!(servers.world().armed.is_empty(), "nothing to wait for");
+    let world = servers.world();
+    let record = &world.record.as_ref().expect("stored").record;
+    assert!(record.is_settled(), "{record:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_that_was_sent_is_not_taken_back_when_a_later_save_fails() {
     let servers = Servers::new();
     let worker = servers.worker();

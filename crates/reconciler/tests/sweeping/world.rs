@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use lifecycle::{
-    Context, Device, DeviceId, DeviceRef, Done, Event, EventId, Facts, Failure, Input,
-    IntegrationRef, IntentId, Mark, Outcome, ReadReply, Record, RetryPolicy, Status, TenantId,
-    Timestamp, next,
+    Context, DeliveryReply, Device, DeviceId, DeviceRef, Done, Effect, Event, EventId, Facts,
+    Failure, Input, IntegrationRef, IntentId, Mark, Outcome, ReadReply, Record, RetryPolicy,
+    Status, TenantId, Timestamp, next,
 };
 use reconciler::PerMinute;
 use reconciler::ports::{
@@ -181,7 +181,15 @@ impl World {
         });
         let mut step = self.step(step.device, read);
         if status == Status::Accepted && enabled.is_some() {
-            step = self.step(step.device, Input::Delivered(Ok("print".into())));
+            let Effect::Deliver { claim, generation } = step.effect else {
+                panic!("{:?}", step.effect);
+            };
+            let reply = DeliveryReply {
+                claim,
+                generation,
+                result: Ok("print".into()),
+            };
+            step = self.step(step.device, Input::Delivered(reply));
             step = self.step(step.device, Input::Tagged(Ok(())));
         }
         let step = self.step(step.device, Input::Reported);
