@@ -38,5 +38,11 @@ pub use mender::{MAX_DEVICES, MenderDevice, MenderMessage, parse_mender};
 pub use module_id::ModuleId;
 pub use outcome::OutcomeMessage;
 
+/// Reads a whole JSON value of unknown origin: short, shallow, no key twice in one object and none
+/// that begins with `$`. Numbers keep their digits.
+pub fn strict_value(body: &[u8]) -> Result<serde_json::Value, Malformed> {
+    strict::value(json::checked(body)?).map_err(|_| Malformed::because("not plain JSON"))
+}
+
 /// The longest body that is read, in bytes: the default `max_payload` of nats-server.
 pub const MAX_BODY: usize = 1024 * 1024;

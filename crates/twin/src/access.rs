@@ -10,6 +10,16 @@ use messages::{DeviceId, ModuleId, TenantId};
 
 use crate::TwinError;
 
+mod bearer;
+mod by_mender;
+mod by_token;
+mod cache;
+mod roles;
+
+pub use by_mender::{ByMender, Question, Rbac, Unknown, Verdict};
+pub use by_token::ByToken;
+pub use roles::{Permission, RoleClaim, Roles};
+
 /// What is asked, and the third token of the subject: `<prefix>.twin.<verb>.<tenant>`.
 ///
 /// [`Verb::of_device`] verbs go on with the device, and with the module if it is about one. The
@@ -170,6 +180,10 @@ impl Access for BySubject {
         Ok(Caller::on_subject())
     }
 }
+
+#[cfg(test)]
+#[path = "access_tests.rs"]
+mod table;
 
 #[cfg(test)]
 mod tests {

@@ -14,8 +14,12 @@ mod admission;
 mod answer;
 mod hub;
 mod service;
+pub mod token;
 
-pub use access::{Access, Asked, BySubject, Caller, Denied, Proof, Verb};
+pub use access::{
+    Access, Asked, ByMender, BySubject, ByToken, Caller, Denied, Permission, Proof, Question, Rbac,
+    RoleClaim, Roles, Unknown, Verb, Verdict,
+};
 pub use admission::Limits;
 pub use hub::{TwinError, TwinHub};
 pub use messages::twin::TwinDocument;
