@@ -11,7 +11,7 @@ use std::time::Duration;
 use lifecycle::{Status, Wanted};
 use reconciler::sweep::{Finding, SweepSettings, Trouble};
 
-use world::{GRACE, World};
+use world::{CREATED_AGAIN, GRACE, World};
 
 #[tokio::test(start_paused = true)]
 async fn where_all_agree_nothing_is_done() {
@@ -299,5 +299,38 @@ async fn a_decommissioned_device_that_mender_still_lists_stays_deleted() {
     assert!(
         world.published().is_empty(),
         "F3: of the same incarnation it stays deleted"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_incarnation_that_may_not_connect_ends_the_older_one() {
+    let world = World::new();
+    world.settled("a", Status::Accepted, Some(true));
+    world.mender_made_again("a", Status::Rejected);
+    world.sweep(&SweepSettings::default()).await;
+    let [event] = &world.published()[..] else {
+        panic!("L7: its decommission and its rejection were lost");
+    };
+    assert_eq!(
+        (event.status, event.created),
+        (Status::Rejected, Some(CREATED_AGAIN))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_accept_of_an_incarnation_that_was_heard_of_opens_the_id() {
+    let world = World::new();
+    world.settled("a", Status::Decommissioned, None);
+    world.hears_of_newer("a", Status::Pending);
+    world.mender_made_again("a", Status::Accepted);
+    world.sweep(&SweepSettings::default()).await;
+    let [event] = &world.published()[..] else {
+        panic!("L7: its accept was lost");
+    };
+    let key = world.record("a").unwrap().key;
+    assert_eq!(
+        (event.status, event.key()),
+        (Status::Accepted, key),
+        "of its own key, so that Mender is asked"
     );
 }

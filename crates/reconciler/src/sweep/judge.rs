@@ -1,5 +1,6 @@
 //! What one record says beside what Mender and the hub show: no I/O, each rule a function.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use lifecycle::{
@@ -45,9 +46,11 @@ pub(crate) fn correction(
     let closed = record.status == Status::Decommissioned;
     let incarnation = record.closed.filter(|_| closed).or(record.key.incarnation);
     let newer = matches!((known.created, incarnation), (Some(new), Some(old)) if new > old);
+    if newer && closed {
+        return reopening(record, known).map(|revision| event(revision, known.created));
+    }
     if newer {
-        let heard_of = closed && record.key.incarnation >= known.created;
-        return (known.status.creates() && !heard_of).then(|| event(None, known.created));
+        return Some(event(None, known.created));
     }
     if closed {
         return None;
@@ -55,6 +58,20 @@ pub(crate) fn correction(
     let differs = known.status.wanted() != record.wanted()
         || known.status.creates() != record.status.creates();
     differs.then(|| event(record.key.revision, record.key.incarnation))
+}
+
+/// The revision that an accept of a newer incarnation needs to open a closed id: none where the
+/// incarnation is new, and the record's own where something else was heard of it already, so that
+/// the worker asks Mender itself. `None` where it cannot.
+fn reopening(record: &Record, known: &Known) -> Option<Option<u64>> {
+    if !known.status.creates() {
+        return None;
+    }
+    match record.key.incarnation.cmp(&known.created) {
+        Ordering::Less => Some(None),
+        Ordering::Equal => Some(record.key.revision),
+        Ordering::Greater => None,
+    }
 }
 
 /// Whether a record is about the hub that the tenant has now.

@@ -1,6 +1,6 @@
 //! The servers of the sweep in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub(crate) const GRACE: Duration = Duration::from_secs(300);
 const EPOCH: i64 = 1_700_000_000_000_000;
 /// When Mender created every device here.
 pub(crate) const CREATED: Timestamp = Timestamp::from_micros(1_600_000_000_000_000);
+/// When Mender created those that it has for the second time.
+pub(crate) const CREATED_AGAIN: Timestamp = Timestamp::from_micros(1_650_000_000_000_000);
 /// Devices of a page, so that every list has several.
 const PAGE: usize = 7;
 
@@ -32,6 +34,7 @@ struct Inner {
     hub: BTreeMap<DeviceId, HubRow>,
     hub_fails: bool,
     mender: BTreeMap<DeviceId, Status>,
+    made_again: BTreeSet<DeviceId>,
     /// What the list says in place of the truth.
     listed: BTreeMap<DeviceId, Option<Status>>,
     list_trouble: String,
@@ -272,6 +275,28 @@ impl World {
         };
     }
 
+    /// The id is used again: this is a newer incarnation.
+    pub(crate) fn mender_made_again(&self, device: &str, status: Status) {
+        self.mender(device, Some(status));
+        self.inner().made_again.insert(id(device));
+    }
+
+    /// The record takes an event of the newer incarnation.
+    pub(crate) fn hears_of_newer(&self, device: &str, status: Status) {
+        let event = Event {
+            id: EventId(format!("newer-{device}")),
+            about: about(device),
+            status,
+            revision: Some(1),
+            created: Some(CREATED_AGAIN),
+            replay: 0,
+        };
+        let loaded = Device::loaded(self.record(device).unwrap(), CREATED);
+        let step = self.step(loaded, Input::Event(event));
+        let record = step.device.record.unwrap();
+        self.store(device, record, Duration::from_secs(3600));
+    }
+
     /// The list says this, whatever is true.
     pub(crate) fn listed(&self, device: &str, status: Option<Status>) {
         self.inner().listed.insert(id(device), status);
@@ -381,10 +406,11 @@ impl HubList for World {
 }
 
 impl World {
-    fn known(status: Status) -> Known {
+    fn known(made_again: &BTreeSet<DeviceId>, device: &DeviceId, status: Status) -> Known {
+        let again = made_again.contains(device);
         Known {
             status,
-            created: Some(CREATED),
+            created: Some(if again { CREATED_AGAIN } else { CREATED }),
             decommissioning: false,
         }
     }
@@ -411,15 +437,19 @@ impl Registry for World {
         let devices = listed.iter().skip(from).take(PAGE);
         Ok(RegistryPage {
             devices: devices
-                .map(|(id, status)| (id.clone(), Self::known(*status)))
+                .map(|(id, status)| (id.clone(), Self::known(&inner.made_again, id, *status)))
                 .collect(),
             next: (listed.len() > from + PAGE).then_some(page + 1),
         })
     }
 
     async fn look(&self, device: &DeviceRef) -> Result<Seen, Failure> {
-        let status = self.inner().mender.get(&device.device).copied();
-        Ok(status.map_or(Seen::Gone, |status| Seen::Known(Self::known(status))))
+        let (inner, id) = (self.inner(), &device.device);
+        let known = |status: &Status| Self::known(&inner.made_again, id, *status);
+        Ok(inner
+            .mender
+            .get(id)
+            .map_or(Seen::Gone, |status| Seen::Known(known(status))))
     }
 }
 
