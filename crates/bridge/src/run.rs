@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use iothub::Kind;
 use jetstream::{
-    Ingest, IngestSettings, Intake, IntakeSettings, KvIntegrations, NatsAck, NatsStreams,
+    Advisories, Ingest, IngestSettings, Intake, IntakeSettings, KvIntegrations, NatsAck,
+    NatsStreams,
 };
 use lifecycle::{IntentId, RetryPolicy, TenantId};
 use mongo::Mongo;
@@ -111,6 +112,9 @@ async fn work(
         counted.ingest.get_or_init(|| ingest.counters());
         beside.spawn(ingest.run(stop.clone()));
     }
+    let advisories = Advisories::new(&session.context, streams.clone());
+    counted.advisories.get_or_init(|| advisories.counters());
+    beside.spawn(advisories.run(stop.clone()));
     if config.sweep.enabled {
         let (config, session) = (config.clone(), session.clone());
         beside.spawn(sweeper::run(config, session, stop.clone()));

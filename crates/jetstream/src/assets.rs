@@ -159,6 +159,11 @@ pub(crate) fn ingest(names: &Names) -> impl Fn(&mut pull::Config) + use<> {
     durable(names.ingest_consumer(), names.source_filter().to_owned())
 }
 
+/// The consumer that hands out advisories.
+pub(crate) fn watch(names: &Names) -> impl Fn(&mut pull::Config) + use<> {
+    durable(names.advisory_consumer(), String::new())
+}
+
 /// Deliveries are unlimited because we count them ourselves: a message that the server has given
 /// up stays in its work queue, unseen.
 fn durable(name: String, filter: String) -> impl Fn(&mut pull::Config) {

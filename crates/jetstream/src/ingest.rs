@@ -28,10 +28,10 @@ use reconciler::ports::{DeadClass, DeadLetter, Payload};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    NatsStreams, Result,
+    Error, NatsStreams, Result,
     devices::timestamp,
     headers::{self, LIST_INDEX, MESSAGE_ID, append},
-    letters,
+    opened::Dead,
     publish::publish,
     pull::{Delivery, Puller, Source},
 };
@@ -259,9 +259,10 @@ impl Ingest {
                 headers,
             },
         };
-        tracing::warn!(event = letter.id.0, reason = letter.reason, "dead letter");
-        letters::send(&self.streams, &letter).await?;
-        self.streams.report_one(&outcome).await?;
+        let outcome = Some(outcome);
+        let failed = |error| Error::unavailable("failed to dead-letter a message", &error);
+        let buried = Dead { letter, outcome }.bury(&self.streams).await;
+        buried.map_err(failed)?;
         counter.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

@@ -11,16 +11,17 @@ use std::sync::{
 use std::time::Duration;
 
 use async_nats::{HeaderMap, jetstream::Context};
-use lifecycle::{Done, EventId, Outcome};
-use messages::{Malformed, OutcomeMessage, header};
-use reconciler::ports::{Ack as _, DeadClass, DeadLetter, Payload, Streams as _, Task};
+use lifecycle::EventId;
+use messages::header;
+use reconciler::ports::{Ack as _, Task};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    NatsAck, NatsStreams, Result,
+    NatsAck, NatsStreams,
     ack::Again,
     devices::timestamp,
     headers::{self, SCHEDULE_TARGET, append},
+    opened::{Dead, Opened},
     pull::{Delivery, Puller, Source},
     streams::copy_headers,
 };
@@ -74,18 +75,6 @@ pub struct Intake {
     counters: Arc<IntakeCounters>,
 }
 
-/// A message taken apart, before its body is read.
-struct Opened {
-    /// The event's own name, or that of the message.
-    id: EventId,
-    wake_up: bool,
-    payload: Payload,
-    /// As the subject has them; `None` if the subject is no event's.
-    tokens: Option<(String, String)>,
-    /// What is wrong with the headers.
-    wrong: Option<Malformed>,
-}
-
 impl Intake {
     /// Begins to fetch. The consumer need not be there yet: it is waited for.
     #[must_use]
@@ -137,13 +126,18 @@ impl Intake {
         if delivery.delivered > 1 {
             count(&self.counters.redelivered);
         }
-        let opened = self.open(&delivery);
+        let opened = Opened::new(
+            &self.streams.names,
+            &delivery.message,
+            &format!("{}-{}", delivery.stream, delivery.sequence),
+        );
         let published_at = timestamp(delivery.published);
         let delivered = delivery.delivered;
         let ack = self.ack(delivery, &opened);
         if delivered > i64::from(self.settings.max_deliveries) {
             count(&self.counters.poison);
-            self.bury_poison(opened, delivered, ack).await;
+            let why = format!("delivered {delivered} times without an end");
+            self.bury(&opened.poison(delivered, why), ack).await;
             return None;
         }
         let event = if opened.wake_up {
@@ -170,48 +164,10 @@ impl Intake {
             }
             (Err(malformed), _) | (_, Err(malformed)) => {
                 count(&self.counters.malformed);
-                self.bury_malformed(opened, &malformed, delivered, ack)
+                self.bury(&opened.malformed(&malformed, delivered), ack)
                     .await;
                 None
             }
-        }
-    }
-
-    fn open(&self, delivery: &Delivery) -> Opened {
-        let message = &delivery.message;
-        let mut pairs = headers::pairs(message.headers.as_ref());
-        let wake_up = headers::find(&pairs, header::WAKE_UP).is_some();
-        let own_name = EventId(format!("{}-{}", delivery.stream, delivery.sequence));
-        let mut wrong = headers::replay(&pairs).err();
-        let id = match headers::event_id(&pairs) {
-            Ok(Some(id)) => {
-                // What a wake-up carries is an event like any other.
-                pairs.retain(|(name, _)| name != header::WAKE_UP);
-                id
-            }
-            Ok(None) => {
-                if !wake_up {
-                    // From here on the event has this name, wherever its bytes go.
-                    pairs.push((header::EVENT_ID.to_owned(), own_name.0.clone()));
-                }
-                own_name
-            }
-            Err(malformed) => {
-                wrong = Some(malformed);
-                pairs.retain(|(name, _)| name != header::EVENT_ID);
-                own_name
-            }
-        };
-        Opened {
-            id,
-            wake_up,
-            tokens: self.streams.names.event_tokens(&message.subject),
-            wrong,
-            payload: Payload {
-                subject: message.subject.to_string(),
-                body: message.payload.to_vec(),
-                headers: pairs,
-            },
         }
     }
 
@@ -241,43 +197,8 @@ impl Intake {
         }
     }
 
-    async fn bury_malformed(&self, opened: Opened, why: &Malformed, delivered: i64, ack: NatsAck) {
-        let replay = headers::replay(&opened.payload.headers).unwrap_or(0);
-        let (tenant, device) = opened.said();
-        let outcome =
-            OutcomeMessage::malformed(&opened.id, tenant.clone(), device.clone(), why, replay);
-        let letter = letter(opened, DeadClass::Malformed, why.to_string(), delivered);
-        self.bury(&letter, Some(outcome), ack).await;
-    }
-
-    /// A wake-up has no outcome: the record still owes that of its event.
-    async fn bury_poison(&self, opened: Opened, delivered: i64, ack: NatsAck) {
-        let why = format!("delivered {delivered} times without an end");
-        let outcome = (!opened.wake_up).then(|| match opened.event() {
-            Ok(event) => OutcomeMessage::from(&Done {
-                event,
-                outcome: Outcome::Dead,
-                reason: Some(why.clone()),
-            }),
-            Err(malformed) => {
-                let (tenant, device) = opened.said();
-                OutcomeMessage::malformed(&opened.id, tenant, device, &malformed, 0)
-            }
-        });
-        let letter = letter(opened, DeadClass::Poison, why, delivered);
-        self.bury(&letter, outcome, ack).await;
-    }
-
-    async fn bury(&self, letter: &DeadLetter, outcome: Option<OutcomeMessage>, ack: NatsAck) {
-        tracing::warn!(event = letter.id.0, reason = letter.reason, "dead letter");
-        let buried = async {
-            self.streams.dead_letter(letter).await?;
-            if let Some(outcome) = outcome {
-                self.streams.report_one(&outcome).await?;
-            }
-            Ok::<_, reconciler::ports::PortError>(())
-        };
-        let ended = match buried.await {
+    async fn bury(&self, dead: &Dead, ack: NatsAck) {
+        let ended = match dead.bury(&self.streams).await {
             Ok(()) => ack.ack().await,
             Err(error) => {
                 tracing::warn!(%error, "failed to dead-letter a message; it comes again");
@@ -287,44 +208,5 @@ impl Intake {
         if let Err(error) = ended {
             tracing::debug!(%error, "the message comes again");
         }
-    }
-}
-
-impl Opened {
-    fn about(&self) -> Result<lifecycle::DeviceRef, Malformed> {
-        let wrong = || Malformed::because("the subject is not that of an event");
-        let (tenant, device) = self.tokens.as_ref().ok_or_else(wrong)?;
-        messages::device_of(tenant, device)
-    }
-
-    fn event(&self) -> Result<lifecycle::Event, Malformed> {
-        if let Some(wrong) = &self.wrong {
-            return Err(wrong.clone());
-        }
-        let wrong = || Malformed::because("the subject is not that of an event");
-        let (tenant, device) = self.tokens.as_ref().ok_or_else(wrong)?;
-        let replay = headers::replay(&self.payload.headers)?;
-        messages::parse_event(self.id.clone(), tenant, device, &self.payload.body, replay)
-    }
-
-    /// Tenant and device as the subject says, as far as it can be decoded.
-    fn said(&self) -> (Option<String>, Option<String>) {
-        let decode = |token: &String| lifecycle::decode_token(token).ok();
-        let tokens = self.tokens.as_ref();
-        let (tenant, device) = tokens.map_or((None, None), |(t, d)| (decode(t), decode(d)));
-        (tenant, device)
-    }
-}
-
-fn letter(opened: Opened, class: DeadClass, reason: String, delivered: i64) -> DeadLetter {
-    let (tenant, device) = opened.said();
-    DeadLetter {
-        id: opened.id,
-        tenant,
-        device,
-        class,
-        reason,
-        attempts: u32::try_from(delivered - 1).unwrap_or(0),
-        payload: opened.payload,
     }
 }

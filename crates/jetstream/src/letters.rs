@@ -165,6 +165,7 @@ pub(crate) const fn class_name(class: DeadClass) -> &'static str {
         DeadClass::Permanent => header::CLASS_PERMANENT,
         DeadClass::Exhausted => header::CLASS_EXHAUSTED,
         DeadClass::Poison => header::CLASS_POISON,
+        DeadClass::Terminated => header::CLASS_TERMINATED,
     }
 }
 

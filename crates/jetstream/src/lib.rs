@@ -12,6 +12,7 @@
 //! or bears a name by which a repetition is known.
 
 mod ack;
+mod advisories;
 mod assets;
 mod connect;
 mod dead_letters;
@@ -25,6 +26,7 @@ mod keys;
 mod letters;
 mod names;
 mod open;
+mod opened;
 mod outcomes;
 mod publish;
 mod pull;
@@ -35,6 +37,7 @@ mod streams;
 mod sweeps;
 
 pub use ack::NatsAck;
+pub use advisories::{Advisories, AdvisoryCounters};
 pub use connect::{Auth, ConnectOptions, check_server, connect, context};
 pub use dead_letters::{DeadLetters, Letter, LetterPage, Replayed};
 pub use devices::KvDevices;

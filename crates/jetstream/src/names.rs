@@ -118,6 +118,12 @@ impl Names {
         format!("{}_ADVISORIES", self.upper)
     }
 
+    /// The durable consumer on the advisories.
+    #[must_use]
+    pub fn advisory_consumer(&self) -> String {
+        format!("{}-advisories", self.prefix)
+    }
+
     /// The bucket of device records.
     #[must_use]
     pub fn device_bucket(&self) -> String {

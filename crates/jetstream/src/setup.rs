@@ -62,18 +62,11 @@ pub async fn setup(context: &Context, names: &Names, how: Setup) -> Result<Vec<C
             action,
         });
     }
-    let events = names.events_stream();
-    let worker = assets::worker(names);
-    let action = if how.dry_run && changes[0].action == Action::Created {
-        Action::Created
-    } else {
-        ensure_consumer(context, &events, worker, how.dry_run).await?
-    };
-    changes.push(Change {
-        kind: "consumer",
-        name: format!("{events}/{}", names.worker_consumer()),
-        action,
-    });
+    let (events, told) = (names.events_stream(), names.advisory_stream());
+    let action = own_consumer(context, &events, assets::worker(names), &changes, how).await?;
+    changes.push(consumer(&events, &names.worker_consumer(), action));
+    let action = own_consumer(context, &told, assets::watch(names), &changes, how).await?;
+    changes.push(consumer(&told, &names.advisory_consumer(), action));
     if !how.without_source {
         changes.push(ensure_ingest_consumer(context, names, how.dry_run).await?);
     }
@@ -98,11 +91,30 @@ pub async fn ensure_ingest_consumer(
         Err(error) if is_missing(&error) => Action::Waiting,
         Err(error) => return Err(failed("failed to look at the source stream", &error)),
     };
-    Ok(Change {
+    Ok(consumer(stream, &names.ingest_consumer(), action))
+}
+
+fn consumer(stream: &str, name: &str, action: Action) -> Change {
+    Change {
         kind: "consumer",
-        name: format!("{stream}/{}", names.ingest_consumer()),
+        name: format!("{stream}/{name}"),
         action,
-    })
+    }
+}
+
+/// A consumer of a stream of ours, which a dry run may have left unmade.
+async fn own_consumer(
+    context: &Context,
+    stream: &str,
+    apply: impl Fn(&mut pull::Config),
+    before: &[Change],
+    how: Setup,
+) -> Result<Action> {
+    let made = |change: &Change| change.name == stream && change.action == Action::Created;
+    if how.dry_run && before.iter().any(made) {
+        return Ok(Action::Created);
+    }
+    ensure_consumer(context, stream, apply, how.dry_run).await
 }
 
 async fn ensure_stream(context: &Context, asset: &Asset, how: Setup) -> Result<Action> {

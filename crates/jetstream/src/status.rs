@@ -88,6 +88,7 @@ pub async fn status(context: &Context, names: &Names) -> Result<Status> {
     let consumers = [
         (names.source_stream().to_owned(), names.ingest_consumer()),
         (names.events_stream(), names.worker_consumer()),
+        (names.advisory_stream(), names.advisory_consumer()),
     ];
     let mut status = Status {
         streams: Vec::new(),

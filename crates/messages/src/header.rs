@@ -42,12 +42,15 @@ pub const CLASS_PERMANENT: &str = "permanent";
 pub const CLASS_EXHAUSTED: &str = "exhausted";
 /// It was delivered too often without an end.
 pub const CLASS_POISON: &str = "poison";
+/// Somebody else took it off its queue.
+pub const CLASS_TERMINATED: &str = "terminated";
 /// Every value of [`DLQ_CLASS`].
-pub const CLASSES: [&str; 4] = [
+pub const CLASSES: [&str; 5] = [
     CLASS_MALFORMED,
     CLASS_PERMANENT,
     CLASS_EXHAUSTED,
     CLASS_POISON,
+    CLASS_TERMINATED,
 ];
 
 /// The longest value that [`safe`] returns, in bytes.

@@ -217,6 +217,8 @@ pub enum DeadClass {
     Exhausted,
     /// It was delivered too often without an end: it may kill the process.
     Poison,
+    /// Somebody else took it off its queue while it was in work.
+    Terminated,
 }
 
 /// One dead letter.

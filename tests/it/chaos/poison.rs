@@ -5,13 +5,15 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, anyhow};
+use async_nats::jetstream::{AckKind, consumer::PullConsumer};
 use black_box::{
     TestDir,
     chaos::{Sizes, Stage},
     ledger::Ledger,
     until,
 };
+use futures::StreamExt as _;
 use serde_json::{Value, json};
 
 /// A delivery comes ten seconds after the one before it.
@@ -74,6 +76,45 @@ async fn a_message_that_kills_the_process_ends_as_a_dead_letter_after_five_deliv
     let devices = stage.hub.devices().await?;
     let enabled: Vec<&Value> = devices.iter().map(|it| &it["status"]).collect();
     assert_eq!(enabled, [&json!("enabled")]);
+    drop(stage);
+    dir.passed();
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_terminated_by_hand_while_no_worker_runs_is_reported_at_the_next_start()
+-> Result<()> {
+    let dir = TestDir::new("terminated")?;
+    let sizes = Sizes {
+        workers: 1,
+        cluster: false,
+    };
+    let mut stage = Stage::set(dir.path(), sizes).await?;
+    stage.workers[0].sigterm().await?;
+    let context = stage.bus.jetstream().await?;
+    let body = r#"{"status":"accepted","revision":1}"#;
+    let sent = context.publish("iothub.event.=.taken", body.into()).await?;
+    let sequence = sent.await?.sequence;
+    let consumer: PullConsumer = context
+        .get_consumer_from_stream("iothub-worker", "IOTHUB_EVENTS")
+        .await
+        .context("no consumer")?;
+    let mut batch = consumer.fetch().max_messages(1).messages().await?;
+    let message = batch.next().await.context("nothing to take")?;
+    let message = message.map_err(|error| anyhow!("{error}"))?;
+    let ended = message.double_ack_with(AckKind::Term).await;
+    ended.map_err(|error| anyhow!("{error}"))?;
+    stage.workers[0].start_again().await?;
+    let listed = until(SOON, "the report", async || {
+        let list = ["dlq", "list", "--output", "json"];
+        let listed = stage.installations[0].cli(&list).await?.json()?;
+        Ok((listed != json!([])).then_some(listed))
+    })
+    .await?;
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+    assert_eq!(listed[0]["class"], json!("terminated"), "{listed}");
+    let name = format!("IOTHUB_EVENTS-{sequence}");
+    assert_eq!(listed[0]["event_id"], json!(name), "{listed}");
     drop(stage);
     dir.passed();
     Ok(())

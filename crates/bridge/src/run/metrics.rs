@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use jetstream::{IngestCounters, IntakeCounters};
+use jetstream::{AdvisoryCounters, IngestCounters, IntakeCounters};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
@@ -21,6 +21,7 @@ pub(crate) struct Counted {
     pub(crate) worker: Arc<Counters>,
     pub(crate) intake: Arc<OnceLock<Arc<IntakeCounters>>>,
     pub(crate) ingest: Arc<OnceLock<Arc<IngestCounters>>>,
+    pub(crate) advisories: Arc<OnceLock<Arc<AdvisoryCounters>>>,
 }
 
 /// The registry of everything that is counted.
@@ -52,7 +53,8 @@ impl Counted {
             .ingest
             .get()
             .map_or(0, |c| read(&c.malformed) + read(&c.poison));
-        intake + ingest
+        let given_up = self.advisories.get().map_or(0, |c| read(&c.given_up));
+        intake + ingest + given_up
     }
 
     /// Counters without labels: name, help, value.
@@ -96,6 +98,21 @@ impl Counted {
                 "Messages taken from Mender's stream",
                 taken,
             ));
+        }
+        if let Some(advisories) = self.advisories.get() {
+            let (terminated, deleted) = (read(&advisories.terminated), read(&advisories.deleted));
+            plain.extend([
+                (
+                    "terminated",
+                    "Messages that somebody else terminated",
+                    terminated,
+                ),
+                (
+                    "deleted",
+                    "Messages deleted while in work, or forgotten by a killed server to be acknowledged",
+                    deleted,
+                ),
+            ]);
         }
         plain
     }

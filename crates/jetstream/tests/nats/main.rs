@@ -3,6 +3,7 @@
 //! What is checked here is what only the server can answer: who wins a compare-and-set, when a
 //! schedule fires, what is stored once although it was published twice.
 
+mod advisories;
 mod conformance;
 mod dead_letters;
 mod devices;
