@@ -12,6 +12,7 @@ mod plan;
 mod rest;
 mod secrets;
 mod stage;
+pub mod storm;
 
 use std::path::Path;
 
@@ -24,11 +25,12 @@ pub use perform::Performance;
 pub use plan::{Act, Plan, Rng};
 pub use rest::scene;
 pub use stage::{LEASE, Sizes, Stage};
+pub use storm::Storm;
 
 use crate::oracle::{self, Verdict};
 
 /// What an episode came to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Episode {
     /// Decides the plan.
     pub seed: u64,
@@ -52,6 +54,10 @@ pub struct Episode {
     pub hub_faults: u64,
     /// The most memory that any life of any worker held.
     pub worker_peak_rss_bytes: Option<u64>,
+    /// Dead letters that were replayed before judging: messages that many deaths were taken for poison.
+    pub replayed: u64,
+    /// From the start of a worker to its being ready, in a storm.
+    pub mean_start_ms: Option<u64>,
     /// How long it took.
     pub seconds: f64,
     /// What does not hold.
@@ -74,16 +80,28 @@ pub async fn play(plan: &Plan, dir: &Path) -> Result<Episode> {
     let mut crowd = Crowd::gather(&stage, plan.devices, plan.seed).await?;
     let mut performance = Performance::default();
     performance.act_all(&mut stage, &mut crowd, plan).await?;
-    let scene = rest::scene(&mut stage, &crowd, &mut performance).await?;
+    let mut episode = judge(&mut stage, &crowd, &mut performance, dir).await?;
+    episode.seed = plan.seed;
+    episode.workers = plan.workers;
+    episode.cluster = plan.cluster;
+    episode.seconds = begin.elapsed().as_secs_f64();
+    Ok(episode)
+}
+
+/// Waits for rest and judges; what it needs to be understood stays in `dir` if something does not hold.
+async fn judge(
+    stage: &mut Stage,
+    crowd: &Crowd,
+    performance: &mut Performance,
+    dir: &Path,
+) -> Result<Episode> {
+    let scene = rest::scene(stage, crowd, performance).await?;
     let verdict = oracle::judge(&scene);
     if !verdict.violations.is_empty() {
         rest::save(dir, &scene, &verdict)?;
     }
     let faulty = scene.journal.iter().filter(|entry| entry.fault.is_some());
     Ok(Episode {
-        seed: plan.seed,
-        workers: plan.workers,
-        cluster: plan.cluster,
         worker_kills: performance.worker_kills,
         nats_kills: performance.nats_kills,
         freezes: performance.freezes,
@@ -92,7 +110,7 @@ pub async fn play(plan: &Plan, dir: &Path) -> Result<Episode> {
         hub_requests: scene.journal.len() as u64,
         hub_faults: faulty.count() as u64,
         worker_peak_rss_bytes: performance.peak,
-        seconds: begin.elapsed().as_secs_f64(),
         verdict,
+        ..Episode::default()
     })
 }

@@ -199,6 +199,13 @@ impl Worker {
         Ok(())
     }
 
+    /// Like [`Worker::start_again`], but waits only until its HTTP port answers.
+    pub async fn start_again_unready(&mut self) -> Result<()> {
+        ensure!(self.process.ended()?.is_some(), "the worker still runs");
+        *self = self.installation.start_unready().await?;
+        Ok(())
+    }
+
     /// Runs another command of the same installation.
     pub async fn cli(&self, arguments: &[&str]) -> Result<Finished> {
         self.installation.cli(arguments).await

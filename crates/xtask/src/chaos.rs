@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use black_box::{
     TestDir,
-    chaos::{self, Episode, Plan},
+    chaos::{self, Episode, Plan, Storm, storm},
 };
 use serde::Serialize;
 
@@ -20,13 +20,25 @@ use crate::{
 /// Kills, freezes and cuts off real processes by a seeded plan, and judges what came of it.
 ///
 /// An episode takes one to three minutes: nats-server (one, or a cluster of three), hub emulator,
-/// Mender simulator and one to four workers, a fleet that never rests, and 14 faults. Exit code: 0
-/// everything held, 1 something did not (its folder is kept), 2 wrong usage.
+/// Mender simulator and one to four workers, a fleet that never rests, and 14 faults. With `--profile
+/// storm` it is 250 SIGKILLs of workers and 25 of nats-server instead, and takes about two minutes.
+///
+/// Ctrl-C ends it after the episodes that were completed, and still prints the result. Exit code: 0
+/// everything held, 1 something did not (its folder is kept) or it was interrupted, 2 wrong usage.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// No episode begins after so many minutes.
     #[arg(long, value_name = "N", default_value_t = 5)]
     minutes: u64,
+    /// What an episode is made of.
+    #[arg(long, value_enum, default_value_t = Profile::Plan)]
+    profile: Profile,
+    /// No episode begins after so many SIGKILLs of workers in all.
+    #[arg(long, value_name = "N")]
+    kills: Option<u64>,
+    /// SIGKILLs of workers in a minute that a storm aims at; a tenth as many of nats-server.
+    #[arg(long, value_name = "N", default_value_t = 160, value_parser = clap::value_parser!(u64).range(1..=6000))]
+    kills_per_minute: u64,
     /// Seed of the first episode; each further one has the next seed.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -34,6 +46,18 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
+
+/// What an episode is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Profile {
+    /// Faults of every kind, one after the other.
+    Plan,
+    /// Kills, as dense as the machine allows.
+    Storm,
+}
+
+/// SIGKILLs of workers in one storm.
+const STORM: u64 = 250;
 
 /// What all episodes came to. Names are part of the interface.
 #[derive(Debug, Default, Serialize)]
@@ -48,9 +72,13 @@ struct Sum {
     hub_requests: u64,
     hub_faults: u64,
     worker_peak_rss_bytes: Option<u64>,
+    /// Dead letters that storms replayed before they were judged.
+    replayed: u64,
     violations: u64,
     /// Seeds of episodes in which something did not hold, or that could not be played to their end.
     failed_seeds: Vec<u64>,
+    /// Ctrl-C or SIGTERM came; the episode under way is not counted.
+    interrupted: bool,
     seconds: f64,
 }
 
@@ -65,6 +93,7 @@ impl Sum {
         self.hub_faults += episode.hub_faults;
         let peak = episode.worker_peak_rss_bytes;
         self.worker_peak_rss_bytes = self.worker_peak_rss_bytes.max(peak);
+        self.replayed += episode.replayed;
         self.violations += episode.verdict.violations.len() as u64;
         if !episode.is_right() {
             self.failed_seeds.push(episode.seed);
@@ -80,12 +109,12 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         .build()?;
     runtime.block_on(async {
         unless_interrupted(equip(Store::Jetstream)).await??;
-        let sum = unless_interrupted(Box::pin(perform(args))).await??;
+        let sum = Box::pin(perform(args)).await?;
         match args.output {
             Output::Text => println!("{}", text(&sum)),
             Output::Json => println!("{}", serde_json::to_string(&sum)?),
         }
-        Ok(sum.failed_seeds.is_empty())
+        Ok(sum.failed_seeds.is_empty() && !sum.interrupted)
     })
 }
 
@@ -95,28 +124,51 @@ async fn perform(args: &Args) -> Result<Sum> {
         first_seed: args.seed,
         ..Sum::default()
     };
-    while begin.elapsed() < Duration::from_secs(args.minutes * 60) {
-        let plan = Plan::of_seed(args.seed + sum.episodes);
-        eprintln!("{}", serde_json::to_string(&plan)?);
+    let end = Duration::from_secs(args.minutes * 60);
+    let enough = |sum: &Sum| args.kills.is_some_and(|kills| sum.worker_kills >= kills);
+    while begin.elapsed() < end && !enough(&sum) {
+        let seed = args.seed + sum.episodes;
         let dir = TestDir::new("chaos")?;
         // One episode that cannot be played to its end is no reason to end the others.
-        match Box::pin(chaos::play(&plan, dir.path())).await {
-            Ok(episode) => {
+        match unless_interrupted(play(args, seed, &dir)).await {
+            Ok(Ok(episode)) => {
                 eprintln!("{}", serde_json::to_string(&episode)?);
                 sum.add(&episode);
                 if episode.is_right() {
                     dir.passed();
                 }
             }
-            Err(error) => {
-                eprintln!("seed {}: {error:#}", plan.seed);
-                sum.failed_seeds.push(plan.seed);
+            Ok(Err(error)) => {
+                eprintln!("seed {seed}: {error:#}");
+                sum.failed_seeds.push(seed);
+            }
+            Err(interrupted) => {
+                eprintln!("seed {seed}: {interrupted:#}");
+                dir.passed();
+                sum.interrupted = true;
+                break;
             }
         }
         sum.episodes += 1;
     }
     sum.seconds = begin.elapsed().as_secs_f64();
     Ok(sum)
+}
+
+async fn play(args: &Args, seed: u64, dir: &TestDir) -> Result<Episode> {
+    match args.profile {
+        Profile::Plan => {
+            let plan = Plan::of_seed(seed);
+            eprintln!("{}", serde_json::to_string(&plan)?);
+            Box::pin(chaos::play(&plan, dir.path())).await
+        }
+        Profile::Storm => {
+            let storm = Storm::of_seed(seed, STORM, args.kills_per_minute);
+            eprintln!("{}", serde_json::to_string(&storm)?);
+            let hear = |word| eprintln!("seed {seed}: {word}");
+            Box::pin(storm::play(&storm, dir.path(), hear)).await
+        }
+    }
 }
 
 fn text(sum: &Sum) -> String {
@@ -164,6 +216,7 @@ mod tests {
                 violations,
                 ..Verdict::default()
             },
+            ..Episode::default()
         }
     }
 

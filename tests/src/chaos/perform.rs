@@ -38,7 +38,7 @@ pub struct Performance {
     /// The most memory that any life of any worker held, in bytes.
     pub peak: Option<u64>,
     /// Replacements of the hub's key.
-    rotations: u64,
+    pub(super) rotations: u64,
 }
 
 impl Performance {

@@ -58,7 +58,8 @@ pub async fn scene(
     })
 }
 
-async fn heal(stage: &mut Stage) -> Result<()> {
+/// Ends everything that was done to the servers.
+pub(super) async fn heal(stage: &mut Stage) -> Result<()> {
     stage.hub.faults(&json!({"rules": []})).await?;
     deviceconfig(stage, &serde_json::Value::Null).await?;
     stage.hub_proxy.set(Way::Open);
@@ -84,6 +85,27 @@ pub(super) async fn come_to_rest(stage: &Stage) -> Result<()> {
         Ok(Some(()))
     })
     .await
+}
+
+/// Waits for rest and replays what was taken for poison, since many workers died with it in their
+/// hands; returns how many dead letters those were.
+pub(super) async fn replay_poison(stage: &Stage) -> Result<u64> {
+    come_to_rest(stage).await?;
+    let found = letters(stage).await?;
+    let poison = found.iter().filter(|it| it.class == "poison").count() as u64;
+    if poison == 0 {
+        return Ok(0);
+    }
+    let replay = ["dlq", "replay", "--all", "--yes"];
+    let done = stage.installations[0].cli(&replay).await?;
+    anyhow::ensure!(done.code == Some(0), "{replay:?}: {}", done.stderr);
+    let mut ledger = Ledger::open(stage.bus.jetstream().await?).await?;
+    until(REST, "the replayed events to end", async || {
+        ledger.catch_up().await?;
+        Ok((ledger.tally().dead == 0).then_some(()))
+    })
+    .await?;
+    Ok(poison)
 }
 
 /// How many messages Mender's stream has ever held, by its own count.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::readiness::Readiness;
 
 /// First and longest pause between two tries.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
 
 /// Repeats `attempt` until it succeeds; `None` if the worker is told to stop first.
 pub(crate) async fn until_there<T, E: std::fmt::Display>(
