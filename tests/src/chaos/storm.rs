@@ -18,7 +18,7 @@ use serde::Serialize;
 use tokio::{sync::watch, time::sleep};
 
 use super::{Crowd, Episode, Performance, Rng, Sizes, Stage, Trouble, stage::Bus};
-use crate::{NatsServer, Worker, chaos::rest};
+use crate::{Emulator, NatsServer, Worker, chaos::rest};
 
 /// Between two changes of the fleet.
 const BEAT: Duration = Duration::from_millis(30);
@@ -166,30 +166,21 @@ async fn rage(
             toll,
         ));
     }
-    let servers = async {
-        for kill in 0..storm.nats_kills {
-            if kill % MANNERS == 0 {
-                let trouble = Trouble::ALL[rng.below(Trouble::ALL.len())];
-                hub.faults(&trouble.program()).await?;
-            }
-            sleep(about(storm.beat() * 10, &mut rng)).await;
-            kill_server(server, &mut rng).await?;
-            toll.servers.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(())
-    };
     let over = watch::Sender::new(false);
     let dying = async {
-        let done = tokio::try_join!(try_join_all(deaths), servers);
+        let done = tokio::try_join!(
+            try_join_all(deaths),
+            kill_servers(storm, server, hub, &mut rng, toll)
+        );
         over.send_replace(true);
         done.map(drop)
     };
     let living = async {
-        let mut told = Instant::now();
+        let mut heard = Instant::now();
         while !*over.borrow() {
             crowd.stir().await?;
-            if told.elapsed() >= WORD {
-                told = Instant::now();
+            if heard.elapsed() >= WORD {
+                heard = Instant::now();
                 hear(word(storm, toll));
             }
             sleep(BEAT).await;
@@ -254,13 +245,27 @@ fn strike(worker: &mut Worker, toll: &Toll) -> Result<()> {
     Ok(())
 }
 
-async fn kill_server(server: &mut NatsServer, rng: &mut Rng) -> Result<()> {
-    server.process().kill9()?;
-    sleep(Duration::from_millis(rng.below(300) as u64)).await;
-    server
-        .restart()
-        .await
-        .context("the server does not come back")
+/// The server's deaths, and the hub's moods.
+async fn kill_servers(
+    storm: &Storm,
+    server: &mut NatsServer,
+    hub: &Emulator,
+    rng: &mut Rng,
+    toll: &Toll,
+) -> Result<()> {
+    for kill in 0..storm.nats_kills {
+        if kill % MANNERS == 0 {
+            let trouble = Trouble::ALL[rng.below(Trouble::ALL.len())];
+            hub.faults(&trouble.program()).await?;
+        }
+        sleep(about(storm.beat() * 10, rng)).await;
+        server.process().kill9()?;
+        sleep(Duration::from_millis(rng.below(300) as u64)).await;
+        let back = server.restart().await;
+        back.context("the server does not come back")?;
+        toll.servers.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 /// Between half of it and half as much again.
