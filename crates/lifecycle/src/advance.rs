@@ -92,6 +92,8 @@ pub(crate) fn fail(device: &mut Device, failure: &Failure, ctx: &Context<'_>) ->
         Remedy::Again => advance(device, ctx),
         Remedy::Wait(wait) if wait <= ctx.policy.in_process => Effect::Pause(wait),
         Remedy::Wait(wait) => arm(device, ctx.now.plus(wait)),
+        // No event is at fault, and none could be replayed to take the work up again.
+        Remedy::GiveUp if record.working.is_none() => arm(device, ctx.now.plus(ctx.policy.full)),
         Remedy::GiveUp => {
             record.parked = Some(Parked {
                 error: failure.to_string(),

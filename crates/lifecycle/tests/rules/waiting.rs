@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lifecycle::{Effect, Failure, Input, Outcome};
 
-use crate::scene::{LEASE, Scene, Trouble, accepted, down, rejected};
+use crate::scene::{LEASE, Scene, Trouble, accepted, down, hub, rejected};
 
 #[test]
 fn a_failure_arms_a_wake_up_and_the_record_owes_the_event() {
@@ -192,4 +192,21 @@ fn a_short_wait_happens_in_the_process() {
     }));
     assert_eq!(effect, Effect::Read, "a conflict does not wait at all");
     scene.pass(LEASE);
+}
+
+#[test]
+fn work_that_no_event_asked_for_is_never_given_up() {
+    // The tenant moved to another hub, and only a wake-up came: there is nothing to dead-letter.
+    let mut scene = Scene::after([accepted(1)]);
+    scene.integration = Some(hub("elsewhere"));
+    scene.identity = None;
+    scene.trouble = vec![Trouble::Refuse(Failure::Permanent("400".into()))];
+    let effect = scene.play(Input::Woken);
+    assert_eq!(
+        effect,
+        Effect::Arm(scene.now.plus(Duration::from_secs(900)))
+    );
+    assert_eq!(scene.record().parked, None, "nobody could take it up again");
+    scene.rest(effect);
+    scene.assert_agrees(Some(true));
 }

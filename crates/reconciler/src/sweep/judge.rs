@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::time::Duration;
 
 use lifecycle::{
-    DeviceRef, Event, EventId, HubView, IntegrationRef, Record, Status, Timestamp, Wanted,
+    DeviceRef, Event, EventId, HubView, IntegrationRef, Key, Record, Status, Timestamp, Wanted,
 };
 
 use super::{HubRow, Known};
@@ -47,7 +47,7 @@ pub(crate) fn correction(
     let incarnation = record.closed.filter(|_| closed).or(record.key.incarnation);
     let newer = matches!((known.created, incarnation), (Some(new), Some(old)) if new > old);
     if newer && closed {
-        return reopening(record, known).map(|revision| event(revision, known.created));
+        return reopening(record, known).map(|key| event(key.revision, key.incarnation));
     }
     if newer {
         return Some(event(None, known.created));
@@ -60,16 +60,19 @@ pub(crate) fn correction(
     differs.then(|| event(record.key.revision, record.key.incarnation))
 }
 
-/// The revision that an accept of a newer incarnation needs to open a closed id: none where the
-/// incarnation is new, and the record's own where something else was heard of it already, so that
-/// the worker asks Mender itself. `None` where it cannot.
-fn reopening(record: &Record, known: &Known) -> Option<Option<u64>> {
+/// The key of an accept of a newer incarnation that opens a closed id. Where something else was heard
+/// of that incarnation already it is the record's own, so that the worker asks Mender itself. `None`
+/// where nothing opens it.
+fn reopening(record: &Record, known: &Known) -> Option<Key> {
     if !known.status.creates() {
         return None;
     }
     match record.key.incarnation.cmp(&known.created) {
-        Ordering::Less => Some(None),
-        Ordering::Equal => Some(record.key.revision),
+        Ordering::Less => Some(Key {
+            incarnation: known.created,
+            revision: None,
+        }),
+        Ordering::Equal => Some(record.key),
         Ordering::Greater => None,
     }
 }
