@@ -5,6 +5,7 @@
 
 mod chaos;
 mod demo;
+mod fuzz;
 mod model;
 mod test;
 mod tools;
@@ -25,6 +26,7 @@ struct Cli {
 enum Command {
     Chaos(chaos::Args),
     Demo(demo::Args),
+    Fuzz(fuzz::Args),
     Model(model::Args),
     Test(test::Args),
     Tools(tools::Args),
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Chaos(args) => chaos::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Model(args) => model::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Tools(args) => tools::run(&args),
