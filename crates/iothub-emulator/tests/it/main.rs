@@ -1,6 +1,7 @@
 //! The real binary, driven over TLS and over its control port as a client and a judge would.
 
 mod bulk;
+mod capacity;
 mod configurations;
 mod control;
 mod digital_twins;
