@@ -3,7 +3,9 @@
 //! A token is checked over its `sr` exactly as it stands in the header: SDKs disagree about how to
 //! encode it, and re-encoding before checking would refuse half of them. The answer to everything
 //! that is wrong is one and the same 401, as the service gives no reasons either; the reason goes
-//! to the log. Device keys open nothing here, since the service API is for policies only.
+//! to the log. Device keys open nothing in the service API; [`device`] is where they do.
+
+pub(crate) mod device;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -109,6 +111,11 @@ impl Audience {
             hosts.push("127.0.0.1".to_owned());
         }
         Self { hosts }
+    }
+
+    /// Whether a host, with or without a port, is this hub.
+    pub(crate) fn has(&self, host: &str) -> bool {
+        self.covers(host, &[])
     }
 
     /// Whether a resource, in decoded form, covers the request path. The port is not compared: a

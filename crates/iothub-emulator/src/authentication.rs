@@ -119,6 +119,20 @@ impl Authentication {
         }
     }
 
+    /// The keys that a device may sign its tokens with; none if it proves itself otherwise.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        let pair = &self.symmetric_key;
+        let keys = [&pair.primary_key, &pair.secondary_key].into_iter();
+        let signs = self.kind == AuthenticationType::Sas;
+        keys.filter_map(|key| key.as_deref())
+            .filter(move |key| signs && !key.is_empty())
+    }
+
+    /// Whether this is one of them.
+    pub(crate) fn has_key(&self, key: &str) -> bool {
+        self.keys().any(|it| it == key)
+    }
+
     /// A draft that means exactly this.
     pub(crate) fn as_draft(&self) -> AuthenticationDraft {
         let kind = match self.kind {

@@ -145,6 +145,7 @@ fn on_living(
     match (verb, what) {
         (_, "behaviour") => control_behaviour::answer(hub, verb, target, body),
         ("PUT", "reported") => Some(control_behaviour::report(hub, &target, body)),
+        ("GET", "connection-string") => Some(control_devices::connection_string(hub, &target)),
         _ => None,
     }
 }

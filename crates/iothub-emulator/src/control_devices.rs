@@ -14,7 +14,7 @@ use crate::hub::Hub;
 use crate::identity::check_id;
 use crate::journal::Entry;
 use crate::operation::Operation;
-use crate::registry::{Effect, Fresh};
+use crate::registry::{Effect, Fresh, Target};
 use crate::router::parameter;
 use crate::views::{self, Keys};
 
@@ -71,6 +71,27 @@ pub(crate) fn get(hub: &Hub, id: &str, query: &str) -> Reply {
     shown.map_or_else(
         || problem(StatusCode::NOT_FOUND, "no such device"),
         |body| json(StatusCode::OK, body),
+    )
+}
+
+/// What a device or module connects with. The host has no port: device SDKs have one of their own.
+pub(crate) fn connection_string(hub: &Hub, target: &Target) -> Reply {
+    let key = hub.with_registry(|registry, _| {
+        let key = registry.credentials(target)?.keys().next();
+        key.map(str::to_owned)
+    });
+    let Some(key) = key else {
+        let text = "there is no such device or module, it is disabled, or it has no key";
+        return problem(StatusCode::NOT_FOUND, text);
+    };
+    let (host, device) = (hub.name(), &target.device);
+    let module = target.module.as_ref();
+    let module = module.map_or(String::new(), |id| format!(";ModuleId={id}"));
+    let text = format!("HostName={host};DeviceId={device}{module};SharedAccessKey={key}\n");
+    reply(
+        StatusCode::OK,
+        "text/plain",
+        Chunks::of(std::iter::once(Bytes::from(text))),
     )
 }
 

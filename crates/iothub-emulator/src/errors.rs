@@ -143,6 +143,11 @@ impl ServiceError {
         serde_json::to_string(&body).expect("two strings always serialize")
     }
 
+    /// The body as a device gets it.
+    pub(crate) fn device_body(&self, request_id: &str, now: Ticks) -> String {
+        self.newer_body(request_id, now).to_string()
+    }
+
     fn newer_body(&self, request_id: &str, now: Ticks) -> Value {
         json!({
             "errorCode": self.number(),

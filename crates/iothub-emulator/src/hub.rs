@@ -28,6 +28,7 @@ use crate::journal::Journal;
 use crate::registry::{Fresh, Registry};
 use crate::restore::Start;
 use crate::store::Store;
+use crate::switchboard::Switchboard;
 use crate::throttle::{Throttle, Tier};
 use crate::transfers::Transfers;
 
@@ -84,6 +85,8 @@ pub(crate) struct Hub {
     pub(crate) choices: Choices,
     /// Wakes who waits for a device to connect.
     pub(crate) connections: Notify,
+    /// The connections of devices.
+    pub(crate) switchboard: Switchboard,
     /// How new devices behave.
     template: Option<Arc<Behaviour>>,
     started: Instant,
@@ -117,6 +120,7 @@ impl Hub {
             latency: settings.latency,
             choices: settings.choices,
             connections: Notify::new(),
+            switchboard: Switchboard::default(),
             template: settings.template,
             started: Instant::now(),
             dice: SystemRandom::new(),
@@ -131,6 +135,7 @@ impl Hub {
         registry.begin(now);
         let result = work(&mut registry, now);
         self.keep_devices(&mut registry);
+        self.switchboard.pass_on(registry.take_signals());
         result
     }
 
@@ -147,6 +152,12 @@ impl Hub {
     /// Where clients ask for tokens over TLS.
     pub(crate) fn authority(&self) -> String {
         format!("https://{}", self.host)
+    }
+
+    /// The hub's name, as in its connection strings but without a port.
+    pub(crate) fn name(&self) -> &str {
+        let host = self.host.as_str();
+        host.split_once(':').map_or(host, |(name, _)| name)
     }
 
     /// The import and export jobs.

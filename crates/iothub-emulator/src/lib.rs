@@ -36,6 +36,7 @@ mod jobs;
 mod journal;
 mod life;
 mod module;
+mod mqtt;
 mod operation;
 mod options;
 pub mod parsers;
@@ -47,7 +48,9 @@ mod router;
 mod script;
 mod server;
 mod service;
+mod session;
 mod store;
+mod switchboard;
 mod throttle;
 mod tls;
 mod transfers;
@@ -90,6 +93,8 @@ struct Ready {
     hub: String,
     connection_string: String,
     ca_file: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mqtt: Option<String>,
 }
 
 /// The program: reads the command line, and serves until it is told to end.
@@ -116,6 +121,9 @@ async fn run(options: Options) -> Result<()> {
     let listener = bind(options.listen).await?;
     let control = bind(options.control).await?;
     let (listen, control_at) = (listener.local_addr()?, control.local_addr()?);
+    let devices = for_devices(options.mqtt).await?;
+    let devices_at = devices.as_ref().map(TcpListener::local_addr).transpose()?;
+    let most = options.mqtt_connections;
 
     let host = options.hub.host(listen.port());
     let every = Duration::from_millis(options.configuration_ms);
@@ -130,9 +138,18 @@ async fn run(options: Options) -> Result<()> {
         hub: host,
         connection_string,
         ca_file: tls.ca_file.display().to_string(),
+        mqtt: devices_at.map(|it| it.to_string()),
     })?;
+    let device_tls = mqtt::acceptor(&tls.config);
+    let serve_devices = async {
+        match devices {
+            None => std::future::pending().await,
+            Some(devices) => mqtt::serve(Arc::clone(&hub), devices, device_tls, most).await,
+        }
+    };
     let result = tokio::select! {
         never = server::serve(Arc::clone(&hub), listener, TlsAcceptor::from(tls.config)) => match never {},
+        never = serve_devices => match never {},
         never = keeper::keep(Arc::clone(&hub), every) => match never {},
         never = control::serve(Arc::clone(&hub), control) => match never {},
         () = hub.broken() => Err(anyhow!("the state can no longer be written")),
@@ -199,6 +216,20 @@ async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .with_context(|| format!("failed to listen on {address}"))
+}
+
+/// Where devices connect, if they may.
+async fn for_devices(address: Option<std::net::SocketAddr>) -> Result<Option<TcpListener>> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    let listener = bind(address).await.with_context(|| {
+        format!(
+            "if something else has port {}, give --mqtt another address",
+            address.port()
+        )
+    });
+    listener.map(Some)
 }
 
 fn announce(ready: &Ready) -> Result<()> {

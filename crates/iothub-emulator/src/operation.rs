@@ -109,6 +109,20 @@ pub(crate) enum Operation {
     DeviceStatistics,
     /// GET of the count of connections.
     ServiceStatistics,
+    /// A device that connects; this and what follows is MQTT, and only ever seen in the journal.
+    DeviceConnect,
+    /// A connection that has ended.
+    DeviceDisconnect,
+    /// A device that reads its twin.
+    DeviceTwinRead,
+    /// A device that writes its reported properties.
+    DeviceReport,
+    /// A device that is told a change of its desired properties.
+    DeviceDesired,
+    /// A device that answers a direct method.
+    DeviceMethod,
+    /// A message of a device to the cloud.
+    DeviceMessage,
     /// An edit on the control port; only ever seen in the journal.
     HandEdit,
     /// Anything else.
@@ -142,6 +156,20 @@ impl Operation {
         matches!(
             self,
             Self::BulkItem | Self::JobItem | Self::ConfigurationItem | Self::HandEdit
+        ) || self.is_of_devices()
+    }
+
+    /// Whether a device does it over its own connection.
+    const fn is_of_devices(self) -> bool {
+        matches!(
+            self,
+            Self::DeviceConnect
+                | Self::DeviceDisconnect
+                | Self::DeviceTwinRead
+                | Self::DeviceReport
+                | Self::DeviceDesired
+                | Self::DeviceMethod
+                | Self::DeviceMessage
         )
     }
 
@@ -198,6 +226,13 @@ impl Operation {
             | Self::Token
             | Self::ManagedToken
             | Self::Discovery
+            | Self::DeviceConnect
+            | Self::DeviceDisconnect
+            | Self::DeviceTwinRead
+            | Self::DeviceReport
+            | Self::DeviceDesired
+            | Self::DeviceMethod
+            | Self::DeviceMessage
             | Self::HandEdit
             | Self::Other => Rule {
                 permission: None,

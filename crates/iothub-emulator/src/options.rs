@@ -14,7 +14,9 @@ use crate::entra::apps::App;
 use crate::throttle::Tier;
 
 const EXAMPLE: &str = "\
-Once ready it prints one JSON line: listen, control, hub, connection_string, ca_file.
+Once ready it prints one JSON line: listen, control, hub, connection_string, ca_file, and mqtt if
+devices may connect. Their SDKs take no port, so give --mqtt 127.0.0.1:8883; what a device connects
+with is told by the control port at /devices/{id}/connection-string.
 
 Example, with the Python SDK (pip install azure-iot-hub six):
   iothub-emulator --listen 127.0.0.1:8443 --tls-dir certificates
@@ -34,6 +36,14 @@ pub(crate) struct Options {
     /// Where to serve the hub over TLS; port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
+
+    /// Where devices connect by MQTT over TLS; device SDKs always use port 8883. Off if left out
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) mqtt: Option<SocketAddr>,
+
+    /// Connections of devices at the same time
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub(crate) mqtt_connections: usize,
 
     /// Where to serve the control port over plain HTTP; loopback only
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = loopback)]

@@ -10,6 +10,7 @@ mod configured;
 mod device;
 mod effect;
 mod history;
+mod lines;
 mod living;
 mod modules;
 
@@ -23,6 +24,8 @@ use device::{check_twin_version, check_version, new_device};
 use effect::Facet;
 pub(crate) use effect::{Effect, Trace};
 use history::History;
+use lines::Lines;
+pub(crate) use lines::{Cut, LineId, Signal};
 pub(crate) use living::{Reach, Target};
 pub(crate) use modules::Gate;
 
@@ -57,6 +60,8 @@ pub(crate) struct Registry {
     history: History,
     /// Moves with every change.
     version: u64,
+    /// What is connected for real.
+    lines: Lines,
     /// Devices that have changed, if anybody wants to know.
     changed: Option<BTreeSet<String>>,
     /// When the work going on began.
@@ -64,8 +69,15 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// A registry with these devices that takes note of what changes.
-    pub(crate) fn restored(devices: BTreeMap<String, Device>, lag: Duration) -> Self {
+    /// A registry with these devices that takes note of what changes. Nothing real is connected yet.
+    pub(crate) fn restored(
+        mut devices: BTreeMap<String, Device>,
+        lag: Duration,
+        now: Ticks,
+    ) -> Self {
+        for device in devices.values_mut() {
+            device.settle_connections(now);
+        }
         Self {
             devices,
             changed: Some(BTreeSet::new()),
@@ -250,6 +262,7 @@ impl Registry {
             changed.insert(id.to_owned());
         }
         self.history.push(id, past, self.now);
+        self.review(id);
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::configurations::{Configuration, Configurations};
-use crate::dates::Ticks;
+use crate::dates::{Clock, Ticks};
 use crate::hub::new_key;
 use crate::jobs::{Job, Jobs};
 use crate::registry::{Device, Registry};
@@ -64,7 +64,7 @@ impl Start {
                 .map(Device::newest)
                 .max()
                 .unwrap_or_default(),
-            registry: Registry::restored(devices, lag),
+            registry: Registry::restored(devices, lag, Clock::default().tick()),
             jobs: Jobs::restored(jobs),
             configurations: Configurations::restored(configurations),
             owner_key,

@@ -151,6 +151,13 @@ pub(crate) async fn perform(hub: &Arc<Hub>, call: Call<'_>) -> Performed {
         | Operation::Token
         | Operation::ManagedToken
         | Operation::Discovery
+        | Operation::DeviceConnect
+        | Operation::DeviceDisconnect
+        | Operation::DeviceTwinRead
+        | Operation::DeviceReport
+        | Operation::DeviceDesired
+        | Operation::DeviceMethod
+        | Operation::DeviceMessage
         | Operation::HandEdit
         | Operation::Other => Err(ServiceError::no_such_resource()),
     };

@@ -125,6 +125,14 @@ impl Section {
         }
     }
 
+    /// What was written since version `seen`, when the values were `before`: the patch that a
+    /// device is told, with its version in it.
+    pub(crate) fn patch_since(&self, seen: u64, before: &Document) -> Document {
+        let mut patch = written(before, &self.values, &self.metadata, seen);
+        patch.insert("$version".to_owned(), self.version.into());
+        patch
+    }
+
     fn seeded(values: Document, date: Ticks) -> Self {
         let mut section = Self::untouched(date);
         if !values.is_empty() {
@@ -265,6 +273,27 @@ fn difference(from: &Document, to: &Document) -> Document {
                 patch.insert(key.clone(), wanted.clone());
             }
         }
+    }
+    patch
+}
+
+/// What writes since version `seen` have put into a document, and `null` for what they took away.
+fn written(before: &Document, after: &Document, metadata: &Metadata, seen: u64) -> Document {
+    let gone = before.keys().filter(|key| !after.contains_key(*key));
+    let mut patch: Document = gone.map(|key| (key.clone(), Value::Null)).collect();
+    let nothing = Document::new();
+    for (key, value) in after {
+        let Some(child) = metadata.child_since(key, seen) else {
+            continue;
+        };
+        let value = match value {
+            Value::Object(inner) => {
+                let before = before.get(key).and_then(Value::as_object);
+                Value::Object(written(before.unwrap_or(&nothing), inner, child, seen))
+            }
+            leaf => leaf.clone(),
+        };
+        patch.insert(key.clone(), value);
     }
     patch
 }

@@ -28,9 +28,9 @@ const OLDEST_NODE: u32 = 20;
 /// One of the SDKs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AzureSdk {
-    /// `azure-iot-hub` from PyPI.
+    /// `azure-iot-hub` and `azure-iot-device` from PyPI.
     Python,
-    /// `azure-iothub` from npm.
+    /// `azure-iothub` and `azure-iot-device` from npm.
     Node,
 }
 
@@ -68,11 +68,13 @@ impl AzureSdk {
         workspace::root().join("tests/sdk").join(name)
     }
 
-    fn list(self) -> PathBuf {
-        self.scripts().join(match self {
-            Self::Python => "requirements.txt",
-            Self::Node => "package-lock.json",
-        })
+    /// The lists of its packages, in the order in which they are installed.
+    fn lists(self) -> Vec<PathBuf> {
+        let names: &[&str] = match self {
+            Self::Python => &["requirements.txt", "sources.txt"],
+            Self::Node => &["package-lock.json"],
+        };
+        names.iter().map(|name| self.scripts().join(name)).collect()
     }
 }
 
@@ -93,12 +95,20 @@ impl Environment<'_> {
         let ask = "import sys, sysconfig; print('cp%d%d' % sys.version_info[:2] + '-' + sysconfig.get_platform())";
         let kind = said(Command::new(&python).args(["-c", ask]))?;
         let packages = self.install(AzureSdk::Python, &kind, |into| {
-            let words = "-m pip install --quiet --disable-pip-version-check --no-input --retries 2 \
-                         --no-deps --only-binary=:all: --require-hashes --target";
-            let mut pip = Command::new(&python);
-            pip.args(words.split_whitespace()).arg(into);
-            pip.arg("--requirement").arg(AzureSdk::Python.list());
-            said(&mut pip).map(drop)
+            // Sources last: they are built by what came before.
+            let forms = [
+                "--only-binary=:all:",
+                "--no-binary=:all: --no-build-isolation --use-pep517",
+            ];
+            for (list, form) in AzureSdk::Python.lists().iter().zip(forms) {
+                let words = "-m pip install --quiet --disable-pip-version-check --no-input \
+                             --retries 2 --no-deps --require-hashes --target";
+                let mut pip = Command::new(&python);
+                pip.args(words.split_whitespace()).arg(into);
+                pip.args(form.split_whitespace()).env("PYTHONPATH", into);
+                said(pip.arg("--requirement").arg(list))?;
+            }
+            Ok(())
         })?;
         Ok(InstalledSdk {
             interpreter: python,
@@ -140,7 +150,8 @@ impl Environment<'_> {
         fill: impl Fn(&Path) -> Result<()>,
     ) -> Result<PathBuf> {
         let cache = self.cache();
-        let name = folder_name(&fs::read(sdk.list())?, kind);
+        let lists = sdk.lists().into_iter().map(fs::read);
+        let name = folder_name(&lists.collect::<Result<Vec<_>, _>>()?.concat(), kind);
         let folder = cache.join(&name);
         if folder.is_dir() {
             return Ok(folder);
@@ -164,7 +175,7 @@ impl Environment<'_> {
     }
 }
 
-/// `azure-sdk-<kind>-<hash of the list>`.
+/// `azure-sdk-<kind>-<hash of the lists>`.
 fn folder_name(list: &[u8], kind: &str) -> String {
     let hash = digest::digest(&digest::SHA256, list);
     let mut hex = String::new();
@@ -229,8 +240,10 @@ mod tests {
     #[test]
     fn no_list_names_a_registry() {
         for sdk in [AzureSdk::Python, AzureSdk::Node] {
-            let list = fs::read_to_string(sdk.list()).unwrap();
-            assert!(!list.contains("\"resolved\"") && !list.contains("://"));
+            for list in sdk.lists() {
+                let list = fs::read_to_string(list).unwrap();
+                assert!(!list.contains("\"resolved\"") && !list.contains("://"));
+            }
         }
     }
 

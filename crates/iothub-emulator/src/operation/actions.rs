@@ -46,6 +46,13 @@ impl Operation {
             | Self::Token
             | Self::ManagedToken
             | Self::Discovery
+            | Self::DeviceConnect
+            | Self::DeviceDisconnect
+            | Self::DeviceTwinRead
+            | Self::DeviceReport
+            | Self::DeviceDesired
+            | Self::DeviceMethod
+            | Self::DeviceMessage
             | Self::HandEdit
             | Self::Other => &[],
         }

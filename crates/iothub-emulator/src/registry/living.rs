@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Device, Registry};
+use super::{Device, LineId, Registry};
 use crate::behaviour::{Behaviour, Reply};
 use crate::dates::Ticks;
 use crate::errors::ServiceError;
 use crate::identity::Status;
 use crate::life::Life;
+use crate::session::Channel;
 use crate::twin::{Document, Twin};
 
 /// A device, or one of its modules.
@@ -22,8 +23,10 @@ pub(crate) struct Target {
 /// What a direct method comes down to.
 #[derive(Debug)]
 pub(crate) enum Reach {
-    /// It takes the call: the life it lives, and how it will answer.
+    /// Its script takes the call: the life it lives, and how it will answer.
     Takes(Ticks, Box<Reply>),
+    /// Something real takes the call.
+    Line(LineId),
     /// It is not connected, or listens to no method.
     Offline,
 }
@@ -64,6 +67,13 @@ impl Registry {
                 (&module.life, module.identity.generation)
             }
         };
+        if let Some(line) = self.line(target) {
+            let listens = life
+                .session
+                .as_ref()
+                .and_then(|it| it.qos(Channel::Methods));
+            return Ok(listens.map_or(Reach::Offline, |_| Reach::Line(line)));
+        }
         let script = life.script.as_ref().filter(|_| life.is_online());
         Ok(match script.and_then(|it| it.reply(method)) {
             Some(reply) => Reach::Takes(generation, Box::new(reply)),
@@ -106,7 +116,7 @@ impl Registry {
     }
 
     /// Works on the living side of `target`; its generation comes back.
-    fn alive(
+    pub(super) fn alive(
         &mut self,
         target: &Target,
         generation: Option<Ticks>,
@@ -157,7 +167,7 @@ impl Device {
     }
 }
 
-fn missing(target: &Target) -> ServiceError {
+pub(super) fn missing(target: &Target) -> ServiceError {
     ServiceError::device_not_found(&target.device).by_twins()
 }
 

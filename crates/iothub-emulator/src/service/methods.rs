@@ -1,10 +1,12 @@
 //! Direct methods: wait for the device if asked to, hand it the call, wait for its answer.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::{Answer, Performed};
@@ -21,7 +23,7 @@ const USUAL_RESPONSE: u64 = 30;
 /// Seconds to wait for a device to connect.
 const CONNECT_SECONDS: std::ops::RangeInclusive<u64> = 0..=300;
 /// Largest payload, in bytes of JSON, each way.
-const MAX_PAYLOAD: usize = 128 * 1024;
+pub(crate) const MAX_PAYLOAD: usize = 128 * 1024;
 /// What may not stand in the name of a method, beside blanks.
 const NOT_IN_NAMES: &str = "$()<>@,;:\\\"/[]?={}";
 
@@ -114,19 +116,38 @@ pub(crate) async fn invoke(
     call: MethodCall,
 ) -> Result<(i32, Value), ServiceError> {
     let begun = Instant::now();
-    let reply = reached(hub, target, &call, begun + call.connect).await?;
     let deadline = begun + call.response;
+    match reached(hub, target, &call, begun + call.connect).await? {
+        Taker::Script(reply) => play(*reply, call.payload, begun, deadline).await,
+        // Should its connection end first, nobody will ever know what it did.
+        Taker::Device(answer) => match timeout_at(deadline, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) | Err(_) => Err(ServiceError::method_timeout()),
+        },
+    }
+}
+
+/// Who has taken a call.
+enum Taker {
+    /// A script, which answers so.
+    Script(Box<Reply>),
+    /// A device that is connected, whose answer comes here.
+    Device(oneshot::Receiver<(i32, Value)>),
+}
+
+async fn play(
+    reply: Reply,
+    payload: Value,
+    begun: Instant,
+    deadline: Instant,
+) -> Result<(i32, Value), ServiceError> {
     let delay = Duration::from_millis(reply.delay_ms);
     if reply.silent || begun + delay > deadline {
         sleep_until(deadline).await;
         return Err(ServiceError::method_timeout());
     }
     sleep(delay).await;
-    let payload = if reply.echo {
-        call.payload
-    } else {
-        reply.payload
-    };
+    let payload = if reply.echo { payload } else { reply.payload };
     Ok((reply.status, payload))
 }
 
@@ -136,14 +157,23 @@ async fn reached(
     target: &Target,
     call: &MethodCall,
     deadline: Instant,
-) -> Result<Box<Reply>, ServiceError> {
+) -> Result<Taker, ServiceError> {
     loop {
         // Listening begins before looking, so that no connect in between goes unnoticed.
-        let connected = hub.connections.notified();
-        let reach = hub.with_registry(|registry, _| registry.reach(target, &call.name))?;
-        if let Reach::Takes(generation, reply) = reach {
-            script::play(hub, target.clone(), generation, reply.steps.clone());
-            return Ok(reply);
+        let mut connected = pin!(hub.connections.notified());
+        connected.as_mut().enable();
+        match hub.with_registry(|registry, _| registry.reach(target, &call.name))? {
+            Reach::Takes(generation, reply) => {
+                script::play(hub, target.clone(), generation, reply.steps.clone());
+                return Ok(Taker::Script(reply));
+            }
+            Reach::Line(line) => {
+                let (name, payload) = (call.name.clone(), call.payload.clone());
+                if let Some(answer) = hub.switchboard.call(line, name, payload) {
+                    return Ok(Taker::Device(answer));
+                }
+            }
+            Reach::Offline => {}
         }
         if timeout_at(deadline, connected).await.is_err() {
             return Err(ServiceError::device_not_online());

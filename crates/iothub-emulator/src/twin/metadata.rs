@@ -41,6 +41,12 @@ impl Metadata {
         }
     }
 
+    /// The metadata of one key, if it was written after version `seen`.
+    pub(super) fn child_since(&self, key: &str, seen: u64) -> Option<&Self> {
+        let child = self.children.get(key)?;
+        (child.version > Some(seen)).then_some(child)
+    }
+
     /// Marks everything that `patch` writes, and all objects on the way there.
     pub(crate) fn touch(
         &mut self,

@@ -3,11 +3,15 @@
 mod bulk;
 mod capacity;
 mod configurations;
+mod connections;
 mod control;
+mod device;
+mod device_requests;
 mod digital_twins;
 mod entra;
 mod faults;
 mod harness;
+mod hostile_devices;
 mod jobs;
 mod methods;
 mod modules;
