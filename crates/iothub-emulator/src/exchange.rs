@@ -71,6 +71,7 @@ pub(crate) async fn run(
         .map(Outcome::injected);
     let dropped = fault.is_some_and(|fault| fault.reply == Delivery::Drop);
     let Some(outcome) = refusal.or(true_outcome).filter(|_| !dropped) else {
+        write_down(&hub, seq, &arrived, None);
         return hub.journal.amend(seq, Entry::drop_reply);
     };
     let now = hub.clock.tick();
@@ -78,8 +79,16 @@ pub(crate) async fn run(
     let status = response.status().as_u16();
     // Noted before it is sent: whoever has seen the answer finds it in the journal.
     hub.journal.amend(seq, |entry| entry.reply(status, now));
-    if reply.send(response).is_err() {
+    write_down(&hub, seq, &arrived, Some(&response));
+    if reply.send(response.map(Full::new)).is_err() {
         hub.journal.amend(seq, Entry::drop_reply);
+    }
+}
+
+/// Keeps the whole exchange, if somebody asked for that.
+fn write_down(hub: &Hub, seq: u64, arrived: &Arrived, reply: Option<&Response<Bytes>>) {
+    if let Some(record) = &hub.record {
+        record.write(seq, arrived, reply);
     }
 }
 

@@ -25,6 +25,7 @@ use crate::entra::Entra;
 use crate::faults::FaultProgram;
 use crate::jobs::Jobs;
 use crate::journal::Journal;
+use crate::record::Record;
 use crate::registry::{Fresh, Registry};
 use crate::restore::Start;
 use crate::store::Store;
@@ -51,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) tier: Tier,
     pub(crate) units: u32,
     pub(crate) journal: Journal,
+    /// Where whole exchanges are written down, if anywhere.
+    pub(crate) record: Option<Record>,
     /// Time added to every request.
     pub(crate) latency: Duration,
     pub(crate) choices: Choices,
@@ -78,6 +81,8 @@ pub(crate) struct Hub {
     throttle: Mutex<Throttle>,
     faults: Mutex<FaultProgram>,
     pub(crate) journal: Journal,
+    /// Where whole exchanges are written down, if anywhere.
+    pub(crate) record: Option<Record>,
     pub(crate) clock: Clock,
     /// Time added to every request, half of it on the way in.
     pub(crate) latency: Duration,
@@ -116,6 +121,7 @@ impl Hub {
             throttle: Mutex::new(Throttle::new(settings.tier, settings.units)),
             faults: Mutex::default(),
             journal: settings.journal,
+            record: settings.record,
             clock,
             latency: settings.latency,
             choices: settings.choices,

@@ -41,6 +41,7 @@ mod operation;
 mod options;
 pub mod parsers;
 mod query;
+mod record;
 mod registry;
 mod reply;
 mod restore;
@@ -80,6 +81,7 @@ use crate::hub::{Hub, Settings, new_key};
 use crate::jobs::runner;
 use crate::journal::Journal;
 use crate::options::Options;
+use crate::record::Record;
 use crate::restore::Start;
 
 /// How long the last changes may take to reach the disk when the process ends.
@@ -187,6 +189,9 @@ fn assemble(mut options: Options, host: &str) -> Result<(Hub, String)> {
         entra.apps_mut().add(app);
     }
     let template = options.behaviour.as_deref().map(behaviour_file);
+    let record = options.exchanges.as_deref().map(|path| {
+        Record::open(path).with_context(|| format!("failed to open {}", path.display()))
+    });
     let hub = Hub::new(Settings {
         start,
         policies,
@@ -198,6 +203,7 @@ fn assemble(mut options: Options, host: &str) -> Result<(Hub, String)> {
         tier: options.tier,
         units: options.units,
         journal: Journal::new(options.journal_limit),
+        record: record.transpose()?,
         latency: Duration::from_millis(options.latency_ms),
         choices: options.choices,
         template: template.transpose()?,

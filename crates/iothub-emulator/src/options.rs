@@ -115,6 +115,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(crate) journal_limit: usize,
 
+    /// A file to write every exchange to, with bodies, one JSON object a line. It holds the keys of
+    /// devices; journal and logs never do
+    #[arg(long, value_name = "FILE")]
+    pub(crate) exchanges: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) choices: Choices,
 }

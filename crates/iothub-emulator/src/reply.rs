@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
-use http_body_util::Full;
 use uuid::Uuid;
 
 use crate::dates::Ticks;
@@ -59,7 +58,7 @@ impl From<ServiceError> for Outcome {
 }
 
 /// Renders an outcome under a new request id.
-pub(crate) fn render(outcome: &Outcome, version: Version, now: Ticks) -> Response<Full<Bytes>> {
+pub(crate) fn render(outcome: &Outcome, version: Version, now: Ticks) -> Response<Bytes> {
     let request_id = Uuid::new_v4().to_string();
     let (status, body) = match &outcome.answer {
         Ok(answer) => (answer.status, answer.body.clone()),
@@ -89,7 +88,7 @@ pub(crate) fn render(outcome: &Outcome, version: Version, now: Ticks) -> Respons
     if closes && version < Version::HTTP_2 {
         headers.insert(header::CONNECTION, CLOSE);
     }
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+    let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
@@ -123,14 +122,14 @@ mod tests {
 
     const NOW: Ticks = Ticks::from_unix_micros(1_767_225_600_000_000);
 
-    fn header<'a>(response: &'a Response<Full<Bytes>>, name: &str) -> Option<&'a str> {
+    fn header<'a>(response: &'a Response<Bytes>, name: &str) -> Option<&'a str> {
         response
             .headers()
             .get(name)
             .map(|value| value.to_str().unwrap())
     }
 
-    fn answered(status: StatusCode, body: &str, etag: Option<&str>) -> Response<Full<Bytes>> {
+    fn answered(status: StatusCode, body: &str, etag: Option<&str>) -> Response<Bytes> {
         let answer = Answer {
             status,
             etag: etag.map(str::to_owned),

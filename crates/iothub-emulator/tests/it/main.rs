@@ -9,6 +9,7 @@ mod device;
 mod device_requests;
 mod digital_twins;
 mod entra;
+mod exchanges;
 mod faults;
 mod harness;
 mod hostile_devices;
