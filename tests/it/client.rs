@@ -4,24 +4,32 @@
 //! updates, and it refuses itself what a hub would refuse.
 
 mod bulk;
+mod configurations;
+mod digital_twins;
+mod entra;
 mod identities;
+mod jobs;
 mod methods;
 mod modules;
 mod queries;
+mod transfers;
 mod twins;
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use black_box::{Emulator, TestDir};
+use black_box::Emulator;
 use iothub::{
     AllowedHosts, ConnectionString, Credential, DeviceId, Hub, Kind, NewIdentity, Options,
 };
 
-use crate::conformance::{Outcome, Who, judge};
+use crate::{
+    conformance::{Outcome, Who},
+    scenario::Scene,
+};
 
 /// Two good keys of devices.
-const KEYS: [&str; 2] = [
+pub(crate) const KEYS: [&str; 2] = [
     "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
     "HxAdHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=",
 ];
@@ -35,10 +43,25 @@ struct Steps {
     hub: Hub,
     /// A client with a key that nobody gave out.
     stranger: Hub,
+    /// Where the hub's blobs are.
+    blobs: PathBuf,
     outcomes: Vec<Outcome>,
 }
 
 impl Steps {
+    fn new(scene: &Scene) -> Result<Self> {
+        let connection_string = scene.emulator.connection_string();
+        let key = connection_string.rsplit_once("SharedAccessKey=");
+        let (rest, _) = key.context("a key")?;
+        let strange = format!("{rest}SharedAccessKey={}", KEYS[0]);
+        Ok(Self {
+            hub: client(&scene.emulator, connection_string)?,
+            stranger: client(&scene.emulator, &strange)?,
+            blobs: scene.blobs(),
+            outcomes: Vec::new(),
+        })
+    }
+
     /// Goes one step. The next one follows either way, so that one run tells everything.
     async fn step(&mut self, name: &str, step: impl AsyncFnOnce(&Hub) -> Result<()>) {
         let error = step(&self.hub)
@@ -53,52 +76,31 @@ impl Steps {
 /// Goes through a scenario and judges the outcome.
 async fn run(
     test: &str,
-    scenario: &str,
+    scenario: &'static str,
     go: impl AsyncFnOnce(&mut Steps) -> Result<()>,
 ) -> Result<()> {
-    let dir = TestDir::new(&format!("client-{scenario}"))?;
-    let emulator = Emulator::start(dir.path(), &[]).await?;
-    let from = prepare(&emulator, scenario).await?;
-    let connection_string = emulator.connection_string();
-    let (rest, _) = connection_string
-        .rsplit_once("SharedAccessKey=")
-        .context("a key")?;
-    let mut steps = Steps {
-        hub: client(&emulator, connection_string)?,
-        stranger: client(&emulator, &format!("{rest}SharedAccessKey={}", KEYS[0]))?,
-        outcomes: Vec::new(),
-    };
+    let scene = Scene::set("client", scenario, &[]).await?;
+    let mut steps = Steps::new(&scene)?;
     go(&mut steps).await?;
-    judge(
-        Who::Client,
-        test,
-        scenario,
-        &steps.outcomes,
-        &emulator.journal_since(from).await?,
-    )?;
-    dir.passed();
-    Ok(())
-}
-
-/// Makes what a scenario finds, and returns the number of the last request that took.
-pub(crate) async fn prepare(emulator: &Emulator, scenario: &str) -> Result<u64> {
-    if scenario == "methods" {
-        methods::prepare(emulator).await?;
-    }
-    let journal = emulator.journal().await?;
-    Ok(journal.last().map_or(0, |entry| entry.seq))
+    scene.judge(Who::Client, test, &steps.outcomes).await
 }
 
 /// A client that trusts the emulator.
-fn client(emulator: &Emulator, connection_string: &str) -> Result<Hub> {
+pub(crate) fn client(emulator: &Emulator, connection_string: &str) -> Result<Hub> {
     let connection: ConnectionString = connection_string.parse()?;
-    let host = AllowedHosts::new([connection.host()])?.check(connection.host())?;
-    let credential: Credential = connection.credential()?;
-    let options = Options {
+    with_credential(emulator, connection.credential()?)
+}
+
+fn with_credential(emulator: &Emulator, credential: Credential) -> Result<Hub> {
+    let host = AllowedHosts::new([emulator.hub()])?.check(emulator.hub())?;
+    Ok(Hub::new(host, credential, options(emulator)?)?)
+}
+
+fn options(emulator: &Emulator) -> Result<Options> {
+    Ok(Options {
         extra_root_pem: Some(fs::read(emulator.ca_file())?),
         ..Options::default()
-    };
-    Ok(Hub::new(host, credential, options)?)
+    })
 }
 
 /// The error must be of this kind.
@@ -151,4 +153,48 @@ async fn our_client_queries() -> Result<()> {
 #[tokio::test]
 async fn our_client_calls_methods() -> Result<()> {
     run("client::our_client_calls_methods", "methods", methods::go).await
+}
+
+#[tokio::test]
+async fn our_client_schedules_jobs() -> Result<()> {
+    run("client::our_client_schedules_jobs", "jobs", jobs::go).await
+}
+
+#[tokio::test]
+async fn our_client_deploys_configurations() -> Result<()> {
+    run(
+        "client::our_client_deploys_configurations",
+        "configurations",
+        configurations::go,
+    )
+    .await
+}
+
+#[tokio::test]
+async fn our_client_imports_and_exports() -> Result<()> {
+    run(
+        "client::our_client_imports_and_exports",
+        "transfers",
+        transfers::go,
+    )
+    .await
+}
+
+#[tokio::test]
+async fn our_client_uses_digital_twins() -> Result<()> {
+    run(
+        "client::our_client_uses_digital_twins",
+        "digital_twins",
+        digital_twins::go,
+    )
+    .await
+}
+
+#[tokio::test]
+async fn our_client_uses_entra_tokens() -> Result<()> {
+    let scene = Scene::set("client", "entra", &[]).await?;
+    let mut steps = Steps::new(&scene)?;
+    entra::go(&scene, &mut steps).await?;
+    let test = "client::our_client_uses_entra_tokens";
+    scene.judge(Who::Client, test, &steps.outcomes).await
 }

@@ -56,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) record: Option<Record>,
     /// Time added to every request.
     pub(crate) latency: Duration,
+    /// How long an import or export job waits before it begins.
+    pub(crate) transfer_wait: Duration,
     pub(crate) choices: Choices,
     /// How new devices behave.
     pub(crate) template: Option<Arc<Behaviour>>,
@@ -86,6 +88,8 @@ pub(crate) struct Hub {
     pub(crate) clock: Clock,
     /// Time added to every request, half of it on the way in.
     pub(crate) latency: Duration,
+    /// How long an import or export job waits before it begins.
+    pub(crate) transfer_wait: Duration,
     /// What to do where the service's documents say nothing.
     pub(crate) choices: Choices,
     /// Wakes who waits for a device to connect.
@@ -124,6 +128,7 @@ impl Hub {
             record: settings.record,
             clock,
             latency: settings.latency,
+            transfer_wait: settings.transfer_wait,
             choices: settings.choices,
             connections: Notify::new(),
             switchboard: Switchboard::default(),

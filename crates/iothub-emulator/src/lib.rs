@@ -205,6 +205,7 @@ fn assemble(mut options: Options, host: &str) -> Result<(Hub, String)> {
         journal: Journal::new(options.journal_limit),
         record: record.transpose()?,
         latency: Duration::from_millis(options.latency_ms),
+        transfer_wait: Duration::from_millis(options.transfer_ms),
         choices: options.choices,
         template: template.transpose()?,
     });

@@ -107,6 +107,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIR")]
     pub(crate) blob_dir: Option<PathBuf>,
 
+    /// How long an import or export job waits before it begins, in milliseconds
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) transfer_ms: u64,
+
     /// Directory to keep the state in, so that it survives a restart; in memory if left out
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,

@@ -208,13 +208,15 @@ impl BulkItem {
     }
 }
 
-/// What can be written of an identity or module, with all that is unknown here.
+/// What can be written of an identity or module, with all that is unknown here. The hub sends a
+/// null `statusReason`, but does not describe one as part of a bulk call.
 fn writable(document: &Document) -> Result<Map<String, Value>> {
     check_authentication(document)?;
+    let none = |name: &str, value: &Value| name == "statusReason" && value.is_null();
     let kept = document
         .fields()
         .iter()
-        .filter(|(name, _)| !LEFT_OUT.contains(&name.as_str()));
+        .filter(|(name, value)| !LEFT_OUT.contains(&name.as_str()) && !none(name, value));
     Ok(kept
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect())

@@ -27,7 +27,7 @@ fn a_twin_job_matches_any_version() {
         .unwrap()
         .start_at(UNIX_EPOCH + Duration::from_secs(1_767_268_800))
         .unwrap()
-        .max_execution(Duration::from_secs(300));
+        .max_execution(Duration::from_millis(299_001));
     assert_eq!(
         job.to_json(),
         json!({"jobId": "j-1", "type": "scheduleUpdateTwin", "queryCondition": "*",

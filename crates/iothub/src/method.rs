@@ -72,7 +72,8 @@ impl Patience {
     }
 }
 
-fn whole_seconds(duration: Duration) -> u64 {
+/// A duration as the API counts, rounded up.
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 

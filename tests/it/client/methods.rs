@@ -3,36 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use black_box::Emulator;
-use iothub::{Hub, Kind, Method, NewModule};
-use serde_json::{Value, json};
+use iothub::{Hub, Kind, Method};
+use serde_json::json;
 
-use super::{Steps, UNKNOWN, client, id, new, refused};
-
-/// Makes what is called in the scenario: a device that answers, with a module, and one offline.
-pub(crate) async fn prepare(emulator: &Emulator) -> Result<()> {
-    let hub = client(emulator, emulator.connection_string())?;
-    hub.create_device(&new("device")?).await?;
-    hub.create_device(&new("offline")?).await?;
-    let module = NewModule::new(id("device")?, "module".parse()?);
-    hub.create_module(&module).await?;
-    let fail = json!({"status": 500, "payload": {"why": "because"}});
-    for (path, behaviour) in [
-        ("device", json!({"methods": {"echo": "echo", "fail": fail}})),
-        (
-            "device/modules/module",
-            json!({"methods": {"echo": "echo"}}),
-        ),
-        (
-            "offline",
-            json!({"online": false, "methods": {"echo": "echo"}}),
-        ),
-    ] {
-        let path = format!("/devices/{path}/behaviour");
-        let _: Value = emulator.control().put(&path, &behaviour).await?;
-    }
-    Ok(())
-}
+use super::{Steps, UNKNOWN, id, refused};
 
 pub(super) async fn go(steps: &mut Steps) -> Result<()> {
     calls(steps).await;

@@ -21,10 +21,13 @@ class ToPort extends https.Agent {
   }
 }
 
-function connect(Client, connectionString = HUB) {
-  const client = Client.fromConnectionString(connectionString);
+function onPort(client) {
   client._restApiClient.setOptions({ http: { agent: new ToPort() } });
   return client;
+}
+
+function connect(Client, connectionString = HUB) {
+  return onPort(Client.fromConnectionString(connectionString));
 }
 
 async function step(name, run) {
@@ -56,11 +59,21 @@ function same(one, other) {
   assert.deepStrictEqual(one, other);
 }
 
+// What `look` finds, once it finds something. Whoever runs the script limits the time.
+async function until(look) {
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
 // What the hub sent, without what the SDK adds to it.
 async function body(call) {
   return JSON.parse(JSON.stringify((await call).responseBody, (key, value) => (key === '_registry' ? undefined : value)));
 }
 
+const ADDRESS = `${host}:${port}`;
 const keys = { type: 'sas', symmetricKey: { primaryKey: KEY_1, secondaryKey: KEY_2 } };
 const thumbprints = {
   type: 'selfSigned',
@@ -74,4 +87,21 @@ function main(scenario) {
   });
 }
 
-module.exports = { KEY_1, KEY_2, HUB, assert, body, connect, keys, main, refused, same, step, thumbprints };
+module.exports = {
+  ADDRESS,
+  HUB,
+  KEY_1,
+  KEY_2,
+  assert,
+  body,
+  connect,
+  host,
+  keys,
+  main,
+  onPort,
+  refused,
+  same,
+  step,
+  thumbprints,
+  until,
+};

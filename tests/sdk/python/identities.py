@@ -140,6 +140,12 @@ def _():
     same(hub.get_service_statistics().connected_device_count, 0)
 
 
+@step("throw waiting messages away")
+def _():
+    purged = hub.protocol.cloud_to_device_messages.purge_cloud_to_device_message_queue("keys")
+    same((purged.device_id, purged.total_messages_purged), ("keys", 0))
+
+
 @step("delete in an old version")
 def _():
     refused(412, "PreconditionFailed", hub.delete_device, "keys", "b2xk")

@@ -14,7 +14,6 @@ use crate::hub::Hub;
 use crate::operation::Operation;
 use crate::query::{parse, parse_condition};
 use crate::registry::{Fresh, Trace};
-use crate::router::list_limit;
 use crate::service::query::dialect;
 
 /// Does what a request about configurations asks for.
@@ -37,13 +36,9 @@ pub(super) fn perform(hub: &Arc<Hub>, call: Call<'_>) -> Result<Performed, Servi
             Ok(changed(hub, deleted.map(|()| Answer::empty())))
         }
         Operation::ConfigurationList => {
-            let limit = list_limit(call.query);
-            let items: Vec<String> = hub
-                .configurations()
-                .all()
-                .take(limit)
-                .map(view::configuration)
-                .collect();
+            // All of them: `top` has been seen to mean nothing here.
+            let all = hub.configurations();
+            let items: Vec<String> = all.all().map(view::configuration).collect();
             Ok(looked_up(
                 format!("[{}]", items.join(",")),
                 hub.clock.tick(),
@@ -105,8 +100,11 @@ fn test_queries(hub: &Hub, body: &[u8]) -> Result<String, ServiceError> {
     let errors: Map<String, Value> = errors
         .map(|(name, _)| (name.clone(), json!("The query is not valid.")))
         .collect();
-    let target = bad.then_some("The target condition is not valid.");
-    Ok(json!({"targetConditionError": target, "customMetricQueryErrors": errors}).to_string())
+    let mut answer = json!({ "customMetricQueryErrors": errors });
+    if bad {
+        answer["targetConditionError"] = json!("The target condition is not valid.");
+    }
+    Ok(answer.to_string())
 }
 
 /// POST /devices/{id}/applyConfigurationContent.

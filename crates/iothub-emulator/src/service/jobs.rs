@@ -88,8 +88,11 @@ fn list(hub: &Hub, call: Call<'_>) -> Result<Performed, ServiceError> {
     let body = match hub.choices.jobs_query {
         JobsShape::Array => format!("[{items}]"),
         JobsShape::Object => {
-            let token = serde_json::json!(next);
-            format!(r#"{{"type":"jobResponse","items":[{items}],"continuationToken":{token}}}"#)
+            let token = next
+                .as_ref()
+                .map(|it| format!(r#","continuationToken":"{it}""#));
+            let token = token.unwrap_or_default();
+            format!(r#"{{"type":"jobResponse","items":[{items}]{token}}}"#)
         }
     };
     let answer = Answer {

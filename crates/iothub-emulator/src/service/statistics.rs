@@ -35,7 +35,7 @@ pub(super) fn purge(hub: &Hub, id: &str) -> Performed {
             effective,
             ..Trace::default()
         };
-        let body = |count| json!({"deviceId": id, "moduleId": null, "totalMessagesPurged": count});
+        let body = |count| json!({"deviceId": id, "totalMessagesPurged": count});
         Performed {
             answer: purged.map(|count| Answer::ok(body(count).to_string())),
             effect: Some((trace, now)),

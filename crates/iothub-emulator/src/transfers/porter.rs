@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::fs::{self, File};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, BufWriter};
+use tokio::time::sleep;
 
 use super::{Direction, Errand, Progress, lines};
 use crate::bulk::Item;
@@ -28,6 +29,9 @@ const ERRORS: &str = "importErrors.log";
 pub(crate) fn send(hub: &Arc<Hub>, errand: Errand) {
     let hub = Arc::clone(hub);
     tokio::spawn(async move {
+        if !hub.transfer_wait.is_zero() {
+            sleep(hub.transfer_wait).await;
+        }
         if !hub.transfers().begin(&errand.job) {
             return;
         }

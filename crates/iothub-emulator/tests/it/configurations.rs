@@ -37,7 +37,7 @@ async fn a_configuration_lives_from_create_to_delete() {
     assert_eq!(put(Some("\"MQ==\"")).await.json()["etag"], "Mg==");
     assert_eq!(put(Some("\"MQ==\"")).await.status, 412);
     assert_eq!(
-        hub.send("GET", "/configurations?top=5", None, None)
+        hub.send("GET", "/configurations?top=0", None, None)
             .await
             .json()[0]["id"],
         "c1"

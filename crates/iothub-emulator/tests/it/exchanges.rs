@@ -37,6 +37,6 @@ async fn exchanges_are_written_down_whole_but_for_credentials() {
         "SharedAccessSignature"
     );
     assert!(!text.contains("sig="));
-    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
-    assert_eq!(mode & 0o077, 0, "it holds keys of devices");
+    let rights = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(rights & 0o077, 0, "it holds keys of devices");
 }

@@ -67,7 +67,9 @@ impl NewIdentity {
         let mut fields = Map::new();
         let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
         set("status", self.status.as_str().into());
-        set("statusReason", self.status_reason.clone().into());
+        if let Some(reason) = &self.status_reason {
+            set("statusReason", reason.as_str().into());
+        }
         if let Some(authentication) = self.authentication.to_field() {
             set("authentication", authentication);
         }

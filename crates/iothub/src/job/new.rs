@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::method::Method;
+use crate::method::{Method, whole_seconds};
 use crate::request::object;
 use crate::time;
 
@@ -118,10 +118,10 @@ impl NewJob {
         Ok(self)
     }
 
-    /// The same job, given up after this time, in whole seconds.
+    /// The same job, given up after this time, which is rounded up to seconds.
     #[must_use]
     pub fn max_execution(mut self, limit: Duration) -> Self {
-        let seconds = json!(limit.as_secs());
+        let seconds = json!(whole_seconds(limit));
         self.fields
             .insert("maxExecutionTimeInSeconds".into(), seconds);
         self
