@@ -116,7 +116,7 @@ fn new(device: &str) -> Result<NewIdentity> {
     Ok(NewIdentity::new(id(device)?))
 }
 
-fn id(device: &str) -> Result<DeviceId> {
+pub(crate) fn id(device: &str) -> Result<DeviceId> {
     device.parse().context("an id")
 }
 

@@ -4,6 +4,8 @@ mod bad_input;
 mod chaos;
 mod client;
 mod conformance;
+mod device_operations;
+mod devices;
 mod docs;
 mod emulator;
 mod harness;

@@ -1,6 +1,7 @@
 //! Everything a test of the main job needs, running: NATS, a hub, a Mender server, the worker.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -24,7 +25,17 @@ pub(crate) struct Stage {
 impl Stage {
     /// Everything running and one integration, for the empty tenant.
     pub(crate) async fn new(name: &str) -> Result<Self> {
-        let (parts, installation) = Parts::start(name).await?;
+        Self::of(Parts::start(name).await?).await
+    }
+
+    /// The same with a hub at this address, which devices connect to.
+    pub(crate) async fn for_devices(name: &str, at: Ipv4Addr) -> Result<Self> {
+        let dir = TestDir::new(name)?;
+        let hub = Emulator::start_for_devices(at, dir.path()).await?;
+        Self::of(Parts::around(dir, hub).await?).await
+    }
+
+    async fn of((parts, installation): (Parts, Installation)) -> Result<Self> {
         let hub = &parts.hub;
         for arguments in [
             &["setup"][..],
@@ -180,8 +191,12 @@ impl Parts {
     /// Starts them, and configures a worker for them.
     pub(crate) async fn start(name: &str) -> Result<(Self, Installation)> {
         let dir = TestDir::new(name)?;
-        let nats = NatsServer::start(dir.path()).await?;
         let hub = Emulator::start(dir.path(), &[]).await?;
+        Self::around(dir, hub).await
+    }
+
+    async fn around(dir: TestDir, hub: Emulator) -> Result<(Self, Installation)> {
+        let nats = NatsServer::start(dir.path()).await?;
         let mender = Simulator::start(dir.path(), nats.url(), &[]).await?;
         let config = config(nats.url(), &hub, mender.listen());
         let installation = Installation::new(dir.path(), &config).await?;

@@ -1,6 +1,7 @@
 //! `iothub-emulator` as a process, and what its control port tells and takes.
 
 use std::{
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -14,6 +15,8 @@ use serde_json::Value;
 use crate::{Process, binaries::Binary, control::Control};
 
 const START: Duration = Duration::from_secs(30);
+/// The port that Azure's device SDKs connect to, whatever the connection string says.
+pub const DEVICE_PORT: u16 = 8883;
 
 /// A running emulator.
 pub struct Emulator {
@@ -41,6 +44,9 @@ pub struct JournalEntry {
     pub method: String,
     /// Path after percent-decoding.
     pub path: String,
+    /// The query, or a detail of what a device did.
+    #[serde(default)]
+    pub query: String,
     /// The device it is about, if it is about one.
     pub device: Option<String>,
     /// What was asked for, in the emulator's words.
@@ -75,8 +81,19 @@ impl Emulator {
     /// Starts an emulator of the hub `localhost` on free ports, its certificates in `dir`; with
     /// `arguments` beside (`["--tier", "s1", "--units", "2"]`).
     pub async fn start(dir: &Path, arguments: &[&str]) -> Result<Self> {
+        Self::start_at(Ipv4Addr::LOCALHOST, dir, arguments).await
+    }
+
+    /// Starts a hub that is named by its address, and that devices connect to at the port their
+    /// SDKs have.
+    pub async fn start_for_devices(at: Ipv4Addr, dir: &Path) -> Result<Self> {
+        let (name, mqtt) = (at.to_string(), format!("{at}:{DEVICE_PORT}"));
+        Self::start_at(at, dir, &["--hub", &name, "--mqtt", &mqtt]).await
+    }
+
+    async fn start_at(at: Ipv4Addr, dir: &Path, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(Binary::IothubEmulator.path().await?);
-        command.args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
+        command.args(["--listen", &format!("{at}:0"), "--control", "127.0.0.1:0"]);
         command.arg("--tls-dir").arg(dir.join("emulator-tls"));
         command.args(arguments);
         let mut process = Process::start("iothub-emulator", command, dir)?;

@@ -6,6 +6,7 @@ const KEY: &str = "0123456789abcdef";
 
 fn entry(seq: u64, operation: &str, status: &str, if_match: Option<&str>) -> JournalEntry {
     JournalEntry {
+        query: String::new(),
         seq,
         method: String::new(),
         path: String::new(),
