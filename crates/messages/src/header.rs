@@ -5,8 +5,7 @@
 
 /// [`lifecycle::EventId`] of an event, the same for every replay of it.
 pub const EVENT_ID: &str = "Iothub-Event-Id";
-/// Which life of the event this is: the number of the dead letter it was made from, or more;
-/// absent means 0, the first.
+/// How often the event has come out of the dead-letter stream; absent means 0.
 pub const REPLAY: &str = "Iothub-Replay";
 /// Stream sequence of the dead letter that a replayed event was made from.
 pub const REPLAY_OF: &str = "Iothub-Replay-Of";
@@ -34,6 +33,12 @@ pub const ORIGINAL: &str = "Iothub-Original-";
 pub const SERVICE_ERROR: &str = "Nats-Service-Error";
 /// Number of an error reply of a NATS micro service (ADR-32).
 pub const SERVICE_ERROR_CODE: &str = "Nats-Service-Error-Code";
+
+/// On a twin request: how long the requester waits for the reply, in milliseconds from when the
+/// service receives it. Clocks of different machines are never compared.
+pub const TIMEOUT_MS: &str = "Iothub-Timeout-Ms";
+/// On an error reply of the twin service with code 409: the ETag that the twin has now.
+pub const ETAG: &str = "Iothub-Etag";
 
 /// It cannot be understood.
 pub const CLASS_MALFORMED: &str = "malformed";

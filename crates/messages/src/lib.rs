@@ -32,7 +32,7 @@ mod time;
 pub mod twin;
 
 pub use event::{device_of, parse_event, to_body};
-pub use lifecycle::{DeviceId, DeviceRef, TenantId};
+pub use lifecycle::{DeviceId, DeviceRef, TenantId, decode_token};
 pub use malformed::{BadDevice, Malformed};
 pub use mender::{MAX_DEVICES, MenderDevice, MenderMessage, parse_mender};
 pub use module_id::ModuleId;

@@ -18,11 +18,20 @@ const MAX_PATH: usize = 200;
 /// object and keys that begin with `$`, which belong to the hub; the error names the path. Numbers
 /// keep their digits.
 pub(crate) fn value(text: &str) -> Result<Value, String> {
-    let raw: &RawValue = serde_json::from_str(text).map_err(|_| "not valid JSON".to_owned())?;
-    read(raw, "")
+    read(whole(text)?, "", "$")
 }
 
-fn read(raw: &RawValue, path: &str) -> Result<Value, String> {
+/// As [`value`], but keys may begin with `$`, unless the parser would take them for its own.
+pub(crate) fn any_value(text: &str) -> Result<Value, String> {
+    read(whole(text)?, "", "$serde_json::private::")
+}
+
+fn whole(text: &str) -> Result<&RawValue, String> {
+    serde_json::from_str(text).map_err(|_| "not valid JSON".to_owned())
+}
+
+/// Reads a value; no key in it may begin with `reserved`.
+fn read(raw: &RawValue, path: &str, reserved: &str) -> Result<Value, String> {
     let text = raw.get();
     let broken = |_| format!("not valid JSON{}", at(path));
     match text.trim_start().as_bytes().first() {
@@ -35,10 +44,13 @@ fn read(raw: &RawValue, path: &str) -> Result<Value, String> {
                 } else {
                     format!("{path}.{key}")
                 };
-                if key.starts_with('$') {
-                    return Err(format!("a key may not begin with '$'{}", at(&path)));
+                if key.starts_with(reserved) {
+                    return Err(format!(
+                        "a key may not begin with '{reserved}'{}",
+                        at(&path)
+                    ));
                 }
-                let value = read(raw, &path)?;
+                let value = read(raw, &path, reserved)?;
                 if fields.insert(key, value).is_some() {
                     return Err(format!("a key is given twice{}", at(&path)));
                 }
@@ -47,14 +59,15 @@ fn read(raw: &RawValue, path: &str) -> Result<Value, String> {
         }
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(text).map_err(broken)?;
-            let read_item = |(i, item)| read(item, &format!("{path}[{i}]"));
+            let read_item = |(i, item)| read(item, &format!("{path}[{i}]"), reserved);
             items.into_iter().enumerate().map(read_item).collect()
         }
         _ => serde_json::from_str(text).map_err(broken),
     }
 }
 
-fn at(path: &str) -> String {
+/// Where in the request something is, for the end of an error text.
+pub(crate) fn at(path: &str) -> String {
     if path.is_empty() {
         return String::new();
     }
@@ -117,6 +130,16 @@ mod tests {
             let expected = format!("a key may not begin with '$': a[1].{key}");
             assert_eq!(value(&text).unwrap_err(), expected);
         }
+    }
+
+    #[test]
+    fn values_that_are_no_twins_may_have_keys_with_a_dollar() {
+        assert_eq!(
+            any_value(r#"{"a":{"$ref":1.10}}"#).unwrap().to_string(),
+            r#"{"a":{"$ref":1.10}}"#
+        );
+        assert!(any_value(r#"{"a":{"$serde_json::private::Number":"1"}}"#).is_err());
+        assert!(any_value(r#"{"a":1,"a":2}"#).is_err());
     }
 
     #[test]

@@ -1,12 +1,30 @@
-//! Requests and replies of the twin service: `<prefix>.twin.<verb>.<tenant>.<device>`.
+//! Requests and replies of the twin service: `<prefix>.twin.<verb>.<tenant>[.<device>[.<module>]]`.
 //!
 //! The hub interleaves a twin's sections with bookkeeping of its own, `$metadata` and `$version`.
-//! Callers never see it and cannot write it. Numbers keep their digits on the way through.
+//! Callers never see it and cannot write it. Numbers keep their digits on the way through. What a
+//! hub would refuse is refused here, with the place in the request.
+
+mod condition;
+mod edit;
+mod error_code;
+mod job;
+mod limits;
+mod method;
+mod query;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use condition::{Condition, Source};
+pub use edit::{PatchRequest, SetRequest, parse_get, parse_patch, parse_set};
+pub use error_code::ErrorCode;
+pub use job::{
+    JobCounts, JobName, JobReply, JobRequest, JobStatus, JobWork, parse_job_create, parse_job_name,
+};
+pub use method::{MAX_METHOD_REQUEST, MethodReply, MethodRequest, parse_method};
+pub use query::{FoundTwin, MAX_PAGE, Place, QueryReply, QueryRequest, parse_query};
 
 use crate::{Malformed, json, strict};
 
@@ -16,8 +34,6 @@ pub const MAX_REQUEST: usize = 64 * 1024;
 
 /// What the hub adds to every section.
 const BOOKKEEPING: [&str; 2] = ["$metadata", "$version"];
-/// The longest ETag that a caller may send; the hub's have 12 characters.
-const MAX_ETAG: usize = 128;
 
 /// A device's twin as callers see it (`schemas/twin-reply.schema.json`).
 ///
@@ -86,191 +102,85 @@ pub fn strip_bookkeeping(value: &mut Value) {
 /// Why a request is refused before the hub is asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRequest {
-    /// Longer than [`MAX_REQUEST`].
-    #[error("the request is longer than 64 KiB")]
-    TooLarge,
+    /// The request, or a section in it, is longer than it may be.
+    #[error("{0}")]
+    TooLarge(String),
     /// Anything else. The text may name a path in the request.
     #[error("{0}")]
     Invalid(String),
-}
-
-/// Replaces the desired properties; tags stay.
-#[derive(Clone, PartialEq, Serialize)]
-pub struct SetRequest {
-    /// An object.
-    pub desired: Value,
-    /// The version that the caller has seen, if the edit depends on it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub etag: Option<String>,
-}
-
-/// Merges into desired properties, tags or both: objects merge, null removes a key, anything else
-/// replaces.
-#[derive(Clone, PartialEq, Serialize)]
-pub struct PatchRequest {
-    /// An object.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub desired: Option<Value>,
-    /// An object.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tags: Option<Value>,
-    /// The version that the caller has seen, if the edit depends on it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub etag: Option<String>,
-}
-
-/// Accepts the request of a `get`: no body, or an empty object.
-pub fn parse_get(body: &[u8]) -> Result<(), BadRequest> {
-    if body.trim_ascii().is_empty() || fields(body)?.is_empty() {
-        return Ok(());
-    }
-    Err(invalid("get takes an empty body or {}"))
-}
-
-/// Reads the request of a `set`. A reply of `get` may be sent back edited: `reported`, `tags` and
-/// `version` are not looked at, further than that they may not hold keys that begin with `$`.
-pub fn parse_set(body: &[u8]) -> Result<SetRequest, BadRequest> {
-    let mut fields = edit(body)?;
-    Ok(SetRequest {
-        desired: section(&mut fields, "desired")?.ok_or(invalid("desired is missing"))?,
-        etag: etag(&mut fields)?,
-    })
-}
-
-/// Reads the request of a `patch`.
-pub fn parse_patch(body: &[u8]) -> Result<PatchRequest, BadRequest> {
-    let mut fields = edit(body)?;
-    let desired = section(&mut fields, "desired")?;
-    let tags = section(&mut fields, "tags")?;
-    if desired.is_none() && tags.is_none() {
-        return Err(invalid("neither desired nor tags is given"));
-    }
-    Ok(PatchRequest {
-        desired,
-        tags,
-        etag: etag(&mut fields)?,
-    })
-}
-
-impl SetRequest {
-    /// Writes it.
-    #[must_use]
-    pub fn to_body(&self) -> Vec<u8> {
-        json::written(self)
-    }
-}
-
-impl PatchRequest {
-    /// Writes it.
-    #[must_use]
-    pub fn to_body(&self) -> Vec<u8> {
-        json::written(self)
-    }
 }
 
 fn invalid(reason: &str) -> BadRequest {
     BadRequest::Invalid(reason.to_owned())
 }
 
-fn fields(body: &[u8]) -> Result<Map<String, Value>, BadRequest> {
-    if body.len() > MAX_REQUEST {
-        return Err(BadRequest::TooLarge);
+/// The fields of a request that is an object of at most `longest` bytes. Every key that begins
+/// with `$` is the hub's, and refused.
+fn fields(body: &[u8], longest: usize) -> Result<Map<String, Value>, BadRequest> {
+    read_fields(body, longest, strict::value)
+}
+
+/// As [`fields`], for requests whose values are no twin's: any key may be in them.
+fn free_fields(body: &[u8], longest: usize) -> Result<Map<String, Value>, BadRequest> {
+    read_fields(body, longest, strict::any_value)
+}
+
+fn read_fields(
+    body: &[u8],
+    longest: usize,
+    read: fn(&str) -> Result<Value, String>,
+) -> Result<Map<String, Value>, BadRequest> {
+    if body.len() > longest {
+        let kib = longest / 1024;
+        let reason = format!("the request is longer than {kib} KiB");
+        return Err(BadRequest::TooLarge(reason));
+    }
+    if body.trim_ascii().is_empty() {
+        return Ok(Map::new());
     }
     let text = json::checked(body).map_err(|error| BadRequest::Invalid(error.to_string()))?;
-    match strict::value(text).map_err(BadRequest::Invalid)? {
+    match read(text).map_err(BadRequest::Invalid)? {
         Value::Object(fields) => Ok(fields),
         _ => Err(invalid("not a JSON object")),
     }
 }
 
-/// A misspelt section would be an edit that silently does nothing, so other fields are refused.
-fn edit(body: &[u8]) -> Result<Map<String, Value>, BadRequest> {
-    const KNOWN: [&str; 5] = ["desired", "tags", "etag", "reported", "version"];
-    let fields = fields(body)?;
-    if fields.keys().all(|key| KNOWN.contains(&key.as_str())) {
-        Ok(fields)
-    } else {
-        Err(invalid(
-            "an edit has the fields desired, tags and etag only",
-        ))
+/// A misspelt field would silently do nothing, so unknown ones are refused.
+fn only(fields: &Map<String, Value>, known: &[&str], what: &str) -> Result<(), BadRequest> {
+    if fields.keys().all(|key| known.contains(&key.as_str())) {
+        return Ok(());
     }
+    let known = known.join(", ");
+    Err(BadRequest::Invalid(format!(
+        "{what} has no other fields than {known}"
+    )))
 }
 
-fn section(fields: &mut Map<String, Value>, name: &str) -> Result<Option<Value>, BadRequest> {
+/// Takes a field that is a text, or missing or null.
+fn take_text(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>, BadRequest> {
     match fields.remove(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(section) if section.is_object() => Ok(Some(section)),
-        Some(_) => Err(BadRequest::Invalid(format!("{name} is not an object"))),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(BadRequest::Invalid(format!("{name} is not a text"))),
     }
 }
 
-/// `*` would match anything, which is what no ETag at all says; quotes are added on the way out.
-fn etag(fields: &mut Map<String, Value>) -> Result<Option<String>, BadRequest> {
-    let plain = |etag: &str| {
-        (1..=MAX_ETAG).contains(&etag.len())
-            && etag
-                .bytes()
-                .all(|b| b.is_ascii_graphic() && !b"\"*\\,".contains(&b))
-    };
-    match fields.remove("etag") {
+/// Takes a field that is a whole number in `range`, or missing or null.
+fn take_number(
+    fields: &mut Map<String, Value>,
+    name: &str,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<Option<u64>, BadRequest> {
+    match fields.remove(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(etag)) if plain(&etag) => Ok(Some(etag)),
-        Some(_) => Err(invalid("etag is not one that a reply holds")),
-    }
-}
-
-/// Value of the header [`crate::header::SERVICE_ERROR_CODE`]: HTTP's numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u16)]
-pub enum ErrorCode {
-    /// The request is wrong.
-    Invalid = 400,
-    /// The caller did not say who it is.
-    Unauthenticated = 401,
-    /// The caller may not do this.
-    Forbidden = 403,
-    /// No such device, or the tenant has no integration.
-    NotFound = 404,
-    /// The twin is not the one of the caller's ETag.
-    Conflict = 409,
-    /// Request or twin too large.
-    TooLarge = 413,
-    /// Too many requests.
-    Throttled = 429,
-    /// The hub refused, or cannot be reached.
-    BadHub = 502,
-    /// Whether it is allowed cannot be found out now, or what is done cannot be recorded. Nothing
-    /// was done.
-    Unavailable = 503,
-    /// No answer in time. An edit may have taken effect.
-    TimedOut = 504,
-}
-
-impl ErrorCode {
-    /// Every code.
-    pub const ALL: [Self; 10] = [
-        Self::Invalid,
-        Self::Unauthenticated,
-        Self::Forbidden,
-        Self::NotFound,
-        Self::Conflict,
-        Self::TooLarge,
-        Self::Throttled,
-        Self::BadHub,
-        Self::Unavailable,
-        Self::TimedOut,
-    ];
-
-    /// The number on the wire.
-    #[must_use]
-    pub const fn number(self) -> u16 {
-        self as u16
-    }
-
-    /// The code of a number, if it is one.
-    #[must_use]
-    pub fn from_number(number: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|code| code.number() == number)
+        Some(value) => match value.as_u64().filter(|number| range.contains(number)) {
+            Some(number) => Ok(Some(number)),
+            None => Err(BadRequest::Invalid(format!(
+                "{name} is not a whole number from {} to {}",
+                range.start(),
+                range.end()
+            ))),
+        },
     }
 }
 

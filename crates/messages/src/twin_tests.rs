@@ -9,7 +9,7 @@ use super::*;
 fn refused<T>(read: Result<T, BadRequest>, reason: &str) {
     match read {
         Err(BadRequest::Invalid(text)) => assert_eq!(text, reason),
-        Err(BadRequest::TooLarge) => panic!("refused as too large"),
+        Err(BadRequest::TooLarge(text)) => panic!("refused as too large: {text}"),
         Ok(_) => panic!("accepted"),
     }
 }
@@ -39,14 +39,15 @@ fn a_reply_may_be_sent_back_as_an_edit() {
 
 #[test]
 fn a_set_needs_desired_properties() {
-    refused(parse_set(b""), "not valid JSON");
+    refused(parse_set(b""), "desired is missing");
+    refused(parse_set(b"{"), "not valid JSON");
     refused(parse_set(b"[]"), "not a JSON object");
     refused(parse_set(b"{}"), "desired is missing");
     refused(parse_set(br#"{"desired":null}"#), "desired is missing");
     refused(parse_set(br#"{"desired":[1]}"#), "desired is not an object");
     refused(
         parse_set(br#"{"desired":{},"tag":{}}"#),
-        "an edit has the fields desired, tags and etag only",
+        "an edit has no other fields than desired, tags, etag, reported, version",
     );
 }
 
@@ -107,7 +108,11 @@ fn a_patch_changes_desired_properties_or_tags() {
 #[test]
 fn a_long_request_is_too_large() {
     let body = format!(r#"{{"desired":{{"a":"{}"}}}}"#, "x".repeat(MAX_REQUEST));
-    assert_eq!(parse_set(body.as_bytes()).err(), Some(BadRequest::TooLarge));
+    let reason = "the request is longer than 64 KiB".to_owned();
+    assert_eq!(
+        parse_set(body.as_bytes()).err(),
+        Some(BadRequest::TooLarge(reason))
+    );
 }
 
 #[test]

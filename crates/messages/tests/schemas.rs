@@ -8,17 +8,27 @@ use std::path::{Path, PathBuf};
 
 use jsonschema::{Draft, Validator};
 use lifecycle::{Done, Event, EventId, Outcome, Status, Timestamp};
-use messages::twin::{self, PatchRequest, SetRequest, TwinDocument};
+use messages::twin::{
+    self, FoundTwin, JobCounts, JobReply, JobStatus, MethodReply, PatchRequest, QueryReply,
+    SetRequest, TwinDocument,
+};
 use messages::{Malformed, OutcomeMessage, device_of, header, parse_event, parse_mender, to_body};
 use serde_json::{Value, json};
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 13] = [
     "event",
     "outcome",
     "dead-letter",
     "mender-event",
     "twin-request",
     "twin-reply",
+    "twin-query-request",
+    "twin-query-reply",
+    "twin-method-request",
+    "twin-method-reply",
+    "twin-job-request",
+    "twin-job-name",
+    "twin-job-reply",
 ];
 
 fn folder() -> PathBuf {
@@ -143,10 +153,23 @@ fn the_code_reads_twin_requests_as_their_schema_says() {
 }
 
 #[test]
+fn the_code_reads_queries_methods_and_jobs_as_their_schemas_say() {
+    code_agrees("twin-query-request", |body| twin::parse_query(body).ok());
+    code_agrees("twin-method-request", |body| twin::parse_method(body).ok());
+    code_agrees("twin-job-request", |body| twin::parse_job_create(body).ok());
+    code_agrees("twin-job-name", |body| twin::parse_job_name(body).ok());
+}
+
+#[test]
 fn the_code_reads_twin_replies() {
     for (path, body) in valid("twin-reply") {
         assert!(TwinDocument::parse(&body).is_ok(), "{path}");
     }
+    for (path, body) in valid("twin-query-reply") {
+        assert!(QueryReply::parse(&body).is_ok(), "{path}");
+    }
+    code_agrees("twin-method-reply", |body| MethodReply::parse(body).ok());
+    code_agrees("twin-job-reply", |body| JobReply::parse(body).ok());
 }
 
 #[test]
@@ -192,7 +215,7 @@ fn outcomes_that_the_code_writes_are_valid() {
 #[test]
 fn twin_messages_that_the_code_writes_are_valid() {
     let set = SetRequest {
-        desired: json!({"a": [1, {"b": null}]}),
+        desired: json!({"a": [1, {"b": true}]}),
         etag: Some("AAAAAAAAAAE=".to_owned()),
     };
     conforms("twin-request", &set.to_body());
@@ -209,7 +232,46 @@ fn twin_messages_that_the_code_writes_are_valid() {
         etag: "AAAAAAAAAAE=".to_owned(),
         version: 2,
     };
+    let page = QueryReply {
+        twins: vec![FoundTwin {
+            device: "dev-1".to_owned(),
+            module: None,
+            twin: sent_by_the_hub.clone(),
+        }],
+        continuation: Some("dev-1".to_owned()),
+    };
     conforms("twin-reply", &sent_by_the_hub.cleaned().to_body());
+    conforms("twin-query-reply", &page.cleaned().to_body());
+}
+
+#[test]
+fn requests_and_replies_about_methods_and_jobs_that_the_code_writes_are_valid() {
+    let query = twin::parse_query(br#"{"continuation":"a.b"}"#).unwrap();
+    conforms("twin-query-request", &query.to_body());
+    let method = twin::parse_method(br#"{"name":"reboot","payload":1.10}"#).unwrap();
+    conforms("twin-method-request", &method.to_body());
+    let answer = MethodReply {
+        status: 200,
+        payload: Value::Null,
+    };
+    conforms("twin-method-reply", &answer.to_body());
+    for status in [
+        JobStatus::Queued,
+        JobStatus::Scheduled,
+        JobStatus::Running,
+        JobStatus::Completed,
+        JobStatus::Failed,
+        JobStatus::Cancelled,
+        JobStatus::Unknown,
+    ] {
+        let job = JobReply {
+            id: "a-1".parse().unwrap(),
+            work: "patch".to_owned(),
+            status,
+            counts: JobCounts::default(),
+        };
+        conforms("twin-job-reply", &job.to_body());
+    }
 }
 
 #[test]
