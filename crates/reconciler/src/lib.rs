@@ -18,4 +18,4 @@ pub use clock::ServerClock;
 pub use dispatch::Dispatcher;
 pub use gate::Suspension;
 pub use handler::{Counters, Ended, Reconciler, Settings};
-pub use pacer::PerMinute;
+pub use pacer::{Pacer, PerMinute};

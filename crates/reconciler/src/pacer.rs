@@ -29,7 +29,7 @@ pub type PerMinute = Option<u32>;
 
 /// Paces of all hubs.
 #[derive(Debug, Default)]
-pub(crate) struct Pacer {
+pub struct Pacer {
     hubs: Mutex<HashMap<String, Pace>>,
 }
 
@@ -70,13 +70,19 @@ impl Pace {
             gap: floor,
         }
     }
+
+    /// When a request that wants to go now may go.
+    fn start(&self, now: Instant) -> Instant {
+        let early = self.next.checked_sub(self.burst).unwrap_or(now);
+        now.max(early).max(self.paused_until)
+    }
 }
 
 impl Pacer {
     /// How long a request to `hub` that wants to go now has to wait. Its place is taken.
     ///
     /// The error is for waits longer than `patience`: no place is taken, ask again after so long.
-    pub(crate) fn reserve(
+    pub fn reserve(
         &self,
         hub: &str,
         allowed: PerMinute,
@@ -84,8 +90,7 @@ impl Pacer {
     ) -> Result<Duration, Duration> {
         let now = Instant::now();
         self.with(hub, allowed, now, |pace| {
-            let early = pace.next.checked_sub(pace.burst).unwrap_or(now);
-            let start = now.max(early).max(pace.paused_until);
+            let start = pace.start(now);
             let wait = start.saturating_duration_since(now);
             if wait > patience {
                 pace.back_at = start.max(pace.back_at + pace.interval);
@@ -99,8 +104,15 @@ impl Pacer {
         })
     }
 
+    /// How long a request to `hub` would have to wait now. Takes no place.
+    pub fn wait(&self, hub: &str, allowed: PerMinute) -> Duration {
+        let now = Instant::now();
+        self.with(hub, allowed, now, |pace| pace.start(now))
+            .saturating_duration_since(now)
+    }
+
     /// The hub refused a request for being too busy; `wait` is what it asked for.
-    pub(crate) fn throttled(&self, hub: &str, allowed: PerMinute, wait: Duration) {
+    pub fn throttled(&self, hub: &str, allowed: PerMinute, wait: Duration) {
         let now = Instant::now();
         self.with(hub, allowed, now, |pace| {
             pace.paused_until = pace.paused_until.max(now + wait);
@@ -116,7 +128,7 @@ impl Pacer {
     }
 
     /// The hub answered a request without complaint.
-    pub(crate) fn succeeded(&self, hub: &str, allowed: PerMinute) {
+    pub fn succeeded(&self, hub: &str, allowed: PerMinute) {
         let now = Instant::now();
         self.with(hub, allowed, now, |pace| {
             pace.interval = (pace.interval * 97 / 100).max(pace.floor);

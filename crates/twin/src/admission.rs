@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::Verb;
+
 /// Bounds of the service.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -19,8 +21,16 @@ pub struct Limits {
     pub per_tenant: usize,
     /// Requests of one tenant that ask its hub at the same time; further ones wait.
     pub running_per_tenant: usize,
-    /// Time that one request may take, waiting included.
+    /// Methods of one tenant that are under way. They are held open until a device answers, so
+    /// they may not take all places.
+    pub methods_per_tenant: usize,
+    /// Time that a request may take whose requester does not say how long it waits; methods take
+    /// the time that they name.
     pub deadline: Duration,
+    /// Longest time that a requester may say, methods excepted.
+    pub longest: Duration,
+    /// Longest time that a requester of a method may say.
+    pub longest_method: Duration,
     /// Time that requests under way have to end when the service is stopped.
     pub grace: Duration,
 }
@@ -31,7 +41,10 @@ impl Default for Limits {
             total: 256,
             per_tenant: 128,
             running_per_tenant: 64,
+            methods_per_tenant: 32,
             deadline: Duration::from_secs(30),
+            longest: Duration::from_secs(120),
+            longest_method: Duration::from_secs(630),
             grace: Duration::from_secs(5),
         }
     }
@@ -54,6 +67,7 @@ struct Taken {
 #[derive(Debug)]
 struct Tenant {
     places: usize,
+    methods: usize,
     running: Arc<Semaphore>,
 }
 
@@ -61,6 +75,7 @@ struct Tenant {
 #[derive(Debug)]
 pub(crate) struct Place {
     tenant: String,
+    method: bool,
     taken: Arc<Mutex<Taken>>,
     /// To be acquired before the hub is asked.
     pub(crate) running: Arc<Semaphore>,
@@ -75,7 +90,8 @@ impl Admission {
     }
 
     /// A place for a request of `tenant`, if there is one.
-    pub(crate) fn admit(&self, tenant: &str) -> Option<Place> {
+    pub(crate) fn admit(&self, tenant: &str, verb: Verb) -> Option<Place> {
+        let method = verb == Verb::Method;
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.total >= self.limits.total {
             return None;
@@ -85,16 +101,20 @@ impl Admission {
             .entry(tenant.to_owned())
             .or_insert_with(|| Tenant {
                 places: 0,
+                methods: 0,
                 running: Arc::new(Semaphore::new(self.limits.running_per_tenant)),
             });
-        if entry.places >= self.limits.per_tenant {
+        let full = method && entry.methods >= self.limits.methods_per_tenant;
+        if full || entry.places >= self.limits.per_tenant {
             return None;
         }
         entry.places += 1;
+        entry.methods += usize::from(method);
         let running = Arc::clone(&entry.running);
         taken.total += 1;
         Some(Place {
             tenant: tenant.to_owned(),
+            method,
             taken: Arc::clone(&self.taken),
             running,
         })
@@ -107,6 +127,7 @@ impl Drop for Place {
         taken.total -= 1;
         if let Some(tenant) = taken.tenants.get_mut(&self.tenant) {
             tenant.places -= 1;
+            tenant.methods -= usize::from(self.method);
             if tenant.places == 0 {
                 taken.tenants.remove(&self.tenant);
             }
@@ -129,18 +150,32 @@ mod tests {
     #[test]
     fn one_tenant_cannot_take_the_places_of_the_others() {
         let admission = admission(3, 2);
-        let _first = admission.admit("a").unwrap();
-        let _second = admission.admit("a").unwrap();
-        assert!(admission.admit("a").is_none());
-        let _other = admission.admit("b").unwrap();
-        assert!(admission.admit("c").is_none());
+        let _first = admission.admit("a", Verb::Get).unwrap();
+        let _second = admission.admit("a", Verb::Get).unwrap();
+        assert!(admission.admit("a", Verb::Get).is_none());
+        let _other = admission.admit("b", Verb::Get).unwrap();
+        assert!(admission.admit("c", Verb::Get).is_none());
     }
 
     #[test]
     fn a_place_is_free_again_once_it_is_dropped_and_nothing_is_kept() {
         let admission = admission(1, 1);
-        drop(admission.admit("a").unwrap());
+        drop(admission.admit("a", Verb::Get).unwrap());
         assert!(admission.taken.lock().unwrap().tenants.is_empty());
-        assert!(admission.admit("b").is_some());
+        assert!(admission.admit("b", Verb::Get).is_some());
+    }
+
+    #[test]
+    fn methods_that_hang_leave_places_for_the_rest() {
+        let admission = Admission::new(Limits {
+            methods_per_tenant: 1,
+            ..Limits::default()
+        });
+        let hung = admission.admit("a", Verb::Method).unwrap();
+        assert!(admission.admit("a", Verb::Method).is_none());
+        let _read = admission.admit("a", Verb::Get).unwrap();
+        let _other = admission.admit("b", Verb::Method).unwrap();
+        drop(hung);
+        assert!(admission.admit("a", Verb::Method).is_some());
     }
 }

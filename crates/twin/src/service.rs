@@ -7,27 +7,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::Client;
-use async_nats::service::endpoint::Endpoint;
-use async_nats::service::{Request, Service, ServiceExt, error};
+use async_nats::service::{Request, Service, ServiceExt, endpoint, error};
+use async_nats::{Client, HeaderMap};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use messages::header;
-use messages::twin::{ErrorCode, MAX_REQUEST, TwinDocument};
+use messages::twin::ErrorCode;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use crate::address::tokens;
 use crate::admission::{Admission, Place};
-use crate::answer::{Call, in_turn, tokens};
-use crate::{Access, BySubject, Limits, TwinError, TwinHub, Verb};
+use crate::answer::{Call, in_turn};
+use crate::{Access, BySubject, Endpoint, Limits, TwinError, TwinHub};
 
 /// Name of the micro service, as `nats micro ls` shows it.
 pub const SERVICE_NAME: &str = "iothub-twin";
 /// Queue group of its endpoints: each request goes to one instance.
 pub const QUEUE_GROUP: &str = "iothub-twin";
 
-const VERBS: [Verb; 2] = [Verb::Get, Verb::Set];
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// The service could not be registered with the NATS server.
@@ -67,22 +66,22 @@ impl TwinService {
     ) -> Result<Self, StartError> {
         let service = client
             .service_builder()
-            .description("Reads and edits the twins of devices in Azure IoT Hub")
+            .description("Twins, direct methods and jobs of devices in Azure IoT Hub")
             .queue_group(QUEUE_GROUP)
             .start(SERVICE_NAME, env!("CARGO_PKG_VERSION"))
             .await
             .map_err(StartError)?;
         let mut requests = stream::SelectAll::new();
-        for verb in VERBS {
-            let endpoint = endpoint(&service, prefix, verb).await.map_err(StartError)?;
-            requests.push(endpoint.map(move |request| (verb, request)).boxed());
+        for endpoint in Endpoint::all() {
+            let stream = add(&service, prefix, endpoint).await.map_err(StartError)?;
+            requests.push(stream.map(move |request| (endpoint, request)).boxed());
         }
         // Subscribing only queues a command; after this the server knows of it.
         client.flush().await.map_err(|e| StartError(e.into()))?;
         let shared = Arc::new(Shared {
             hub,
             access,
-            deadline: limits.deadline,
+            limits,
         });
         let dispatcher = tokio::spawn(dispatch(shared, Admission::new(limits), requests));
         Ok(Self {
@@ -115,26 +114,26 @@ impl TwinService {
     }
 }
 
-async fn endpoint(
+async fn add(
     service: &Service,
     prefix: &str,
-    verb: Verb,
-) -> Result<Endpoint, async_nats::Error> {
-    let name = verb.as_str();
+    endpoint: Endpoint,
+) -> Result<endpoint::Endpoint, async_nats::Error> {
     service
         .endpoint_builder()
-        .name(name)
-        .add(format!("{prefix}.twin.{name}.*.*"))
+        .name(endpoint.name())
+        .metadata(endpoint.metadata())
+        .add(endpoint.subject(prefix))
         .await
 }
 
 struct Shared<H, A> {
     hub: H,
     access: A,
-    deadline: Duration,
+    limits: Limits,
 }
 
-type Requests = stream::SelectAll<BoxStream<'static, (Verb, Request)>>;
+type Requests = stream::SelectAll<BoxStream<'static, (Endpoint, Request)>>;
 
 /// Runs until every endpoint has ended and every request under way is answered.
 async fn dispatch<H: TwinHub, A: Access>(
@@ -148,11 +147,12 @@ async fn dispatch<H: TwinHub, A: Access>(
             Some(ended) = under_way.join_next(), if !under_way.is_empty() => report(ended),
             next = requests.next() => match next {
                 None => break,
-                Some((verb, request)) => match admit(&admission, &request) {
+                Some((endpoint, request)) => match admit(&admission, endpoint, &request) {
                     Err(Refusal::Silent) => {}
-                    Err(Refusal::With(error)) => reply(verb, &request, Err(error)).await,
+                    Err(Refusal::With(error)) => reply(endpoint, &request, Err(error)).await,
                     Ok(place) => {
-                        under_way.spawn(serve(Arc::clone(&shared), verb, request, place));
+                        let served = serve(Arc::clone(&shared), endpoint, request, place);
+                        under_way.spawn(served);
                     }
                 },
             },
@@ -176,62 +176,61 @@ enum Refusal {
 }
 
 /// Finds a place for a request. Its length is looked at first, so that what waits stays small.
-fn admit(admission: &Admission, request: &Request) -> Result<Place, Refusal> {
+fn admit(admission: &Admission, endpoint: Endpoint, request: &Request) -> Result<Place, Refusal> {
     if request.message.reply.is_none() {
         return Err(Refusal::Silent);
     }
-    if request.message.payload.len() > MAX_REQUEST {
-        return Err(Refusal::With(TwinError::TooLarge));
+    let longest = endpoint.longest();
+    if request.message.payload.len() > longest {
+        let reason = format!("the request is longer than {} KiB", longest / 1024);
+        return Err(Refusal::With(TwinError::TooLarge(reason)));
     }
-    let (tenant, _) = tokens(&request.message.subject);
+    let about = tokens(&request.message.subject, endpoint.verb, endpoint.module);
     admission
-        .admit(tenant)
+        .admit(about.tenant, endpoint.verb)
         .ok_or(Refusal::With(TwinError::Throttled))
 }
 
 async fn serve<H: TwinHub, A: Access>(
     shared: Arc<Shared<H, A>>,
-    verb: Verb,
+    endpoint: Endpoint,
     request: Request,
     place: Place,
 ) {
     let call = Call {
-        verb,
-        subject: &request.message.subject,
+        verb: endpoint.verb,
+        tokens: tokens(&request.message.subject, endpoint.verb, endpoint.module),
         headers: request.message.headers.as_ref(),
         body: &request.message.payload,
+        received: Instant::now(),
     };
-    let answer = in_turn(&shared.hub, &shared.access, call, &place, shared.deadline).await;
-    reply(verb, &request, answer).await;
+    let answer = in_turn(&shared.hub, &shared.access, call, &place, &shared.limits).await;
+    reply(endpoint, &request, answer).await;
 }
 
-async fn reply(verb: Verb, request: &Request, answer: Result<TwinDocument, TwinError>) {
-    let (tenant, device) = tokens(&request.message.subject);
+async fn reply(endpoint: Endpoint, request: &Request, answer: Result<Vec<u8>, TwinError>) {
+    let about = tokens(&request.message.subject, endpoint.verb, endpoint.module);
     // Whatever a caller put there; logs are read on terminals.
-    let (tenant, device) = (&header::safe(tenant), &header::safe(device));
-    let response = match answer {
-        Ok(twin) => Ok(Bytes::from(twin.to_body())),
-        Err(error) => {
-            let code = error.code();
-            let verb = verb.as_str();
-            if matches!(code, ErrorCode::BadHub | ErrorCode::TimedOut) {
-                tracing::warn!(tenant, device, verb, %error, "twin {verb} failed: {error}");
-            } else {
-                tracing::debug!(
-                    tenant,
-                    device,
-                    verb,
-                    code = code.number(),
-                    "twin {verb} refused"
-                );
-            }
-            Err(error::Error {
-                status: header::safe(&error.to_string()),
-                code: usize::from(code.number()),
-            })
+    let tenant = &header::safe(about.tenant);
+    let device = &header::safe(about.device.unwrap_or_default());
+    let mut headers = HeaderMap::new();
+    let response = answer.map(Bytes::from).map_err(|error| {
+        let (code, verb) = (error.code(), endpoint.verb.as_str());
+        if matches!(code, ErrorCode::BadHub | ErrorCode::TimedOut) {
+            tracing::warn!(tenant, device, verb, %error, "twin {verb} failed: {error}");
+        } else {
+            let code = code.number();
+            tracing::debug!(tenant, device, verb, code, "twin {verb} refused");
         }
-    };
-    if let Err(error) = request.respond(response).await {
+        if let Some(etag) = error.etag() {
+            headers.insert(header::ETAG, header::safe(etag));
+        }
+        error::Error {
+            status: header::safe(&error.to_string()),
+            code: usize::from(code.number()),
+        }
+    });
+    if let Err(error) = request.respond_with_headers(response, headers).await {
         tracing::warn!(tenant, device, %error, "a twin reply could not be sent");
     }
 }

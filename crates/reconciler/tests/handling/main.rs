@@ -5,7 +5,6 @@ mod clocks;
 mod durability;
 mod pacing;
 mod races;
-mod rotation;
 mod servers;
 mod slowness;
 mod together;
