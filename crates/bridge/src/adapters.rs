@@ -3,7 +3,6 @@
 mod failure;
 mod hub;
 mod hubs;
-mod keys;
 mod lists;
 mod mender;
 mod store;

@@ -1,6 +1,7 @@
 //! The command line. Help texts are written for somebody who has only this.
 
 mod sweep;
+mod twin;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use lifecycle::{DeviceId, TenantId};
 use crate::config::StoreKind;
 use crate::integration::Tier;
 pub(crate) use sweep::{Adopt, Resync, Sweep};
+pub(crate) use twin::{Call, Job, NewJob, OneJob, OneTwin, Twin, TwinCommand};
 
 /// Keeps Azure IoT Hub's identity registry in step with the Mender server.
 ///
@@ -64,8 +66,7 @@ pub(crate) enum Command {
     Dlq(Dlq),
     /// Compares Mender, records and hubs now, and repairs what differs.
     Sweep(Sweep),
-    /// Reads and edits device twins.
-    #[command(subcommand)]
+    /// Reads and edits twins, calls methods, schedules jobs.
     Twin(Twin),
 }
 
@@ -241,21 +242,4 @@ pub(crate) struct Replay {
     /// Do it. Without this, more than one is only shown.
     #[arg(long, short)]
     pub(crate) yes: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Twin {
-    /// Shows a twin without the hub's metadata.
-    Get(OneDevice),
-    /// Replaces the desired properties; tags stay.
-    Set {
-        #[command(flatten)]
-        device: OneDevice,
-        /// JSON file with the desired properties; `-` is standard input.
-        #[arg(long, value_name = "FILE", default_value = "-")]
-        desired: PathBuf,
-        /// Only if the twin still has this etag.
-        #[arg(long)]
-        etag: Option<String>,
-    },
 }

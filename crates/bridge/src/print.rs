@@ -1,6 +1,7 @@
 //! Printing results: a table for people, JSON for programs.
 
 use std::fmt::Display;
+use std::io::IsTerminal as _;
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
@@ -63,6 +64,56 @@ pub(crate) fn harmless(text: impl Display) -> String {
         }
     };
     text.chars().map(escape).collect()
+}
+
+/// Colours, or none of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Paint {
+    on: bool,
+}
+
+impl Paint {
+    /// No colours.
+    pub(crate) const PLAIN: Self = Self { on: false };
+
+    /// Colours if standard output is a terminal, unless the user wants none
+    /// (<https://no-color.org>).
+    pub(crate) fn of_stdout() -> Self {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|text| !text.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self {
+            on: std::io::stdout().is_terminal() && !unwanted && !dumb,
+        }
+    }
+
+    pub(crate) fn title(self, text: &str) -> String {
+        self.with("1", text)
+    }
+
+    pub(crate) fn name(self, text: &str) -> String {
+        self.with("36", text)
+    }
+
+    pub(crate) fn value(self, text: &str) -> String {
+        self.with(if text.starts_with('"') { "32" } else { "33" }, text)
+    }
+
+    pub(crate) fn added(self, text: &str) -> String {
+        self.with("32", text)
+    }
+
+    pub(crate) fn gone(self, text: &str) -> String {
+        self.with("31", text)
+    }
+
+    /// `code` is one of ECMA-48's for `SELECT GRAPHIC RENDITION`.
+    fn with(self, code: &str, text: &str) -> String {
+        if self.on {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
 }
 
 #[cfg(test)]

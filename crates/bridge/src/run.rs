@@ -9,11 +9,13 @@ mod metrics;
 mod readiness;
 mod signals;
 mod sweeper;
+mod twins;
 mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::OptionFuture;
 use iothub::Kind;
 use jetstream::{
     Advisories, Ingest, IngestSettings, Intake, IntakeSettings, KvIntegrations, NatsAck,
@@ -26,15 +28,15 @@ use reconciler::{Dispatcher, Reconciler, Settings};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use twin::TwinService;
 
-use crate::adapters::{HubFactory, Integrations, MenderPort, RecordStore, StorePort, TwinPort};
+use crate::adapters::{HubFactory, Integrations, MenderPort, RecordStore, StorePort};
 use crate::config::Config;
 use crate::log;
 use crate::seal::SealingKey;
 use crate::session::Session;
 use metrics::{Counted, Metrics};
 use readiness::Readiness;
+use twins::{TWINS, Twins};
 use waiting::until_there;
 
 const NATS: &str = "NATS";
@@ -56,7 +58,9 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let session = Session::begin(&config, "mender-iothub worker").await?;
     let stop = CancellationToken::new();
     signals::listen(stop.clone())?;
-    let readiness = Readiness::waiting_for(&[NATS, STREAMS, RECORDS, MENDER, HUB]);
+    let mut needs = vec![NATS, STREAMS, RECORDS, MENDER, HUB];
+    needs.extend(config.twin.enabled.then_some(TWINS));
+    let readiness = Readiness::waiting_for(&needs);
     let counted = Counted::default();
     let metrics = Metrics::new(counted.clone());
     http::serve(
@@ -74,11 +78,14 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         session.clone(),
         mongo.clone(),
         parts.mender.clone(),
-        readiness,
+        readiness.clone(),
         stop.clone(),
     );
     let looking = tokio::spawn(looking);
-    Box::pin(work(&config, &session, parts, opened, &counted, &stop)).await?;
+    Box::pin(work(
+        &config, &session, parts, opened, &counted, &readiness, &stop,
+    ))
+    .await?;
     looking.await?;
     if let Some(mongo) = mongo {
         mongo.close().await;
@@ -94,6 +101,7 @@ async fn work(
     parts: Parts,
     opened: Opened,
     counted: &Counted,
+    readiness: &Readiness,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let Opened {
@@ -120,8 +128,10 @@ async fn work(
         beside.spawn(sweeper::run(config, session, stop.clone()));
     }
     let twins = if config.twin.enabled {
-        let port = TwinPort::new(integrations.clone());
-        Some(TwinService::start(session.client.clone(), session.names.prefix(), port).await?)
+        let (key, factory) = (Arc::clone(&parts.key), Arc::clone(&parts.factory));
+        let twins = Twins::new(config, key, factory, parts.records.clone());
+        let own = Session::begin(config, "mender-iothub twins").await?;
+        Some(twins.run(own, readiness, stop))
     } else {
         None
     };
@@ -134,10 +144,8 @@ async fn work(
     let counters = Arc::clone(&counted.worker);
     let (mender, settings) = (parts.mender, settings(config));
     let worker = Reconciler::new(devices, integrations, mender, streams, settings, counters);
-    reconcile(config, Arc::new(worker), intake).await;
-    if let Some(twins) = twins {
-        twins.stop().await;
-    }
+    let reconciled = reconcile(config, Arc::new(worker), intake);
+    tokio::join!(reconciled, OptionFuture::from(twins));
     beside.join_all().await;
     Ok(())
 }

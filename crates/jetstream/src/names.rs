@@ -4,7 +4,8 @@
 //! prefix as it is, streams take it in capitals, so it is limited to characters for which that
 //! keeps different prefixes different.
 
-use lifecycle::{DeviceRef, EventId, encode_token};
+use lifecycle::{DeviceId, DeviceRef, EventId, TenantId, encode_token};
+use messages::ModuleId;
 
 /// Why a name cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -203,6 +204,28 @@ impl Names {
     #[must_use]
     pub fn outcome_filter(&self, tenant: Option<&str>, device: Option<&str>) -> String {
         format!("{}.outcome.{}", self.prefix, two_tokens(tenant, device))
+    }
+
+    /// Where a twin request is sent: `verb` is the service's, device and module are there if it is
+    /// about one. The tenant is always the fourth token.
+    #[must_use]
+    pub fn twin_subject(
+        &self,
+        verb: &str,
+        tenant: &TenantId,
+        device: Option<&DeviceId>,
+        module: Option<&ModuleId>,
+    ) -> String {
+        let mut subject = format!("{}.twin.{verb}.{}", self.prefix, tenant.to_token());
+        let ids = [
+            device.map(DeviceId::to_token),
+            module.map(ModuleId::to_token),
+        ];
+        for token in ids.into_iter().flatten() {
+            subject.push('.');
+            subject.push_str(&token);
+        }
+        subject
     }
 
     /// The tokens of tenant and device in the subject of an event. `None` for a subject that no

@@ -113,6 +113,8 @@ impl Integrations {
             client,
             allowed_per_minute: integration.tier.allowed_per_minute(integration.units),
             integration: integration.reference(),
+            tier: integration.tier,
+            units: integration.units,
         })
     }
 }

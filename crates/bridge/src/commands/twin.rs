@@ -1,74 +1,106 @@
-//! `twin get|set`: asks the twin service over NATS, as any back end would.
+//! `twin …`: asks the twin service over NATS, as any back end would.
+
+mod ask;
+mod edit;
+mod job;
+mod query;
+mod show;
+mod watch;
 
 use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
-use messages::twin::{SetRequest, TwinDocument};
+use anyhow::{Context as _, bail};
+use messages::twin::{MethodReply, MethodRequest, PatchRequest, SetRequest, TwinDocument};
 use serde_json::Value;
 
-use crate::cli::{OneDevice, Output, Twin};
+use crate::cli::{Call, OneTwin, Output, Twin, TwinCommand};
 use crate::config::Config;
 use crate::print;
 use crate::session::Session;
+use ask::{Service, Subject};
 
-pub(crate) async fn run(config: &Config, what: Twin, output: Output) -> anyhow::Result<()> {
+/// What the way to the device and back may take beyond its own time.
+const SLACK: Duration = Duration::from_secs(10);
+
+pub(crate) async fn run(config: &Config, twin: Twin, output: Output) -> anyhow::Result<()> {
     let session = Session::for_command(config).await?;
-    // A throttled hub answers late; the service answers 504 before this.
-    let patience = config.hub.request_timeout() + Duration::from_secs(5);
-    let twin = match what {
-        Twin::Get(device) => ask(&session, "get", &device, Vec::new(), patience).await?,
-        Twin::Set {
-            device,
+    // A throttled hub answers late.
+    let patience = config.hub.request_timeout();
+    let service = Service::new(session, patience, twin.token_file.as_deref())?;
+    match twin.what {
+        TwinCommand::Get {
+            of,
+            watch: false,
+            every_s: _,
+        } => shown(output, &service.twin("get", &of, Vec::new()).await?),
+        TwinCommand::Get { of, every_s, .. } => {
+            watch::run(&service, &of, Duration::from_secs(every_s), output).await
+        }
+        TwinCommand::Set { of, desired, etag } => {
+            let desired = read_json(&desired)?;
+            let request = SetRequest { desired, etag };
+            shown(output, &service.twin("set", &of, request.to_body()).await?)
+        }
+        TwinCommand::Patch {
+            of,
             desired,
+            tags,
             etag,
         } => {
-            let request = SetRequest {
-                desired: read_json(&desired)?,
+            let request = PatchRequest {
+                desired: desired.as_deref().map(read_json).transpose()?,
+                tags: tags.as_deref().map(read_json).transpose()?,
                 etag,
             };
-            let body = serde_json::to_vec(&request)?;
-            ask(&session, "set", &device, body, patience).await?
+            shown(
+                output,
+                &service.twin("patch", &of, request.to_body()).await?,
+            )
         }
-    };
-    print::result(output, &twin, in_words)
+        TwinCommand::Edit { of } => edit::run(&service, &of, output).await,
+        TwinCommand::Query { of, query, limit } => {
+            query::run(&service, &of.tenant, &query, limit, output).await
+        }
+        TwinCommand::Method { of, name, call } => method(service, &of, name, &call, output).await,
+        TwinCommand::Job(what) => job::run(&service, what, output).await,
+    }
 }
 
-async fn ask(
-    session: &Session,
-    verb: &str,
-    of: &OneDevice,
-    body: Vec<u8>,
-    patience: Duration,
-) -> anyhow::Result<TwinDocument> {
-    let subject = format!(
-        "{}.twin.{verb}.{}.{}",
-        session.names.prefix(),
-        of.of.tenant.to_token(),
-        of.device.to_token()
-    );
-    let request = async_nats::Request::new()
-        .payload(body.into())
-        .timeout(Some(patience));
-    let reply = session
-        .client
-        .send_request(subject, request)
-        .await
-        .map_err(|error| match error.kind() {
-            async_nats::client::RequestErrorKind::NoResponders => {
-                anyhow!(
-                    "nobody answers twin requests: is the worker (`mender-iothub run`) running?"
-                )
-            }
-            _ => anyhow!("the twin service did not answer: {error}"),
-        })?;
-    let header = |name: &str| reply.headers.as_ref()?.get(name).map(ToString::to_string);
-    if let Some(code) = header(async_nats::service::NATS_SERVICE_ERROR_CODE) {
-        let text = header(async_nats::service::NATS_SERVICE_ERROR).unwrap_or_default();
-        bail!("{}", print::harmless(format!("{text} ({code})")));
+fn shown(output: Output, twin: &TwinDocument) -> anyhow::Result<()> {
+    print::result(output, twin, show::twin)
+}
+
+async fn method(
+    service: Service,
+    of: &OneTwin,
+    name: String,
+    call: &Call,
+    output: Output,
+) -> anyhow::Result<()> {
+    let request = request(name, call)?;
+    let seconds = request.response_timeout_s + request.connect_timeout_s;
+    let service = service.with_patience(Duration::from_secs(seconds) + SLACK);
+    let subject = Subject::of("method", of);
+    let body = service.ask(&subject, request.to_body()).await?;
+    let reply = MethodReply::parse(&body).context("the reply of the twin service")?;
+    print::result(output, &reply, show::method)?;
+    if reply.status >= 400 {
+        bail!("the device answered with status {}", reply.status);
     }
-    TwinDocument::parse(&reply.payload).context("the reply of the twin service")
+    Ok(())
+}
+
+/// A method as the command line has it.
+fn request(name: String, call: &Call) -> anyhow::Result<MethodRequest> {
+    let payload = call.payload.as_deref().map(read_json).transpose()?;
+    Ok(MethodRequest {
+        name,
+        payload: payload.unwrap_or_default(),
+        response_timeout_s: call.response_timeout_s,
+        connect_timeout_s: call.connect_timeout_s,
+    })
 }
 
 fn read_json(path: &Path) -> anyhow::Result<Value> {
@@ -81,21 +113,6 @@ fn read_json(path: &Path) -> anyhow::Result<Value> {
     } else {
         std::fs::read_to_string(path).with_context(|| path.display().to_string())?
     };
-    serde_json::from_str(&text).context("the desired properties are not JSON")
-}
-
-fn in_words(twin: &TwinDocument) -> String {
-    let section = |value: &Value| {
-        let text = serde_json::to_string_pretty(value).unwrap_or_default();
-        text.replace('\n', "\n  ")
-    };
-    let text = format!(
-        "etag      {}\nversion   {}\ndesired\n  {}\nreported\n  {}\ntags\n  {}",
-        twin.etag,
-        twin.version,
-        section(&twin.desired),
-        section(&twin.reported),
-        section(&twin.tags)
-    );
-    print::harmless(text)
+    let what = path.display();
+    serde_json::from_str(&text).with_context(|| format!("{what} is not JSON"))
 }

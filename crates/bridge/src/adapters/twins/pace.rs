@@ -1,0 +1,138 @@
+//! The pace of the twin service at each hub.
+//!
+//! A hub meters twin reads, twin updates, queries, methods and jobs each by itself, and registry
+//! operations apart from all of them. So twin traffic has queues of its own, which lifecycle work
+//! never stands in. Whoever would have to wait long is told at once to come back later.
+
+use std::future::Future;
+use std::time::Duration;
+
+use iothub::Kind;
+use reconciler::{Pacer, PerMinute};
+use twin::TwinError;
+
+use super::failure::Trouble;
+use crate::adapters::hub::HubPort;
+use crate::integration::Tier;
+
+/// Longest wait for a turn.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a hub counts together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meter {
+    Reads,
+    Updates,
+    Queries,
+    Methods,
+    Jobs,
+}
+
+impl Meter {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reads => "twin reads",
+            Self::Updates => "twin updates",
+            Self::Queries => "queries",
+            Self::Methods => "methods",
+            Self::Jobs => "jobs",
+        }
+    }
+
+    /// Operations a minute of a hub with so many units
+    /// (learn.microsoft.com, "IoT Hub quotas and throttling"; a method counts as 4 KiB).
+    fn allowed(self, tier: Tier, units: u32) -> PerMinute {
+        let per_unit = |n: u32| units.saturating_mul(n);
+        Some(match (tier, self) {
+            (Tier::Unlimited, _) => return None,
+            (Tier::S1, Self::Reads) => 6_000,
+            (Tier::S1, Self::Updates) => 3_000,
+            (Tier::S1, Self::Methods) => per_unit(2_400),
+            (Tier::S2, Self::Reads) => per_unit(600).max(6_000),
+            (Tier::S2, Self::Updates) => per_unit(300).max(3_000),
+            (Tier::S2, Self::Methods) => per_unit(7_200),
+            (Tier::S1 | Tier::S2, Self::Queries) => per_unit(20),
+            (Tier::S1 | Tier::S2, Self::Jobs) => per_unit(100),
+            (Tier::S3, Self::Reads) => per_unit(30_000),
+            (Tier::S3, Self::Updates) => per_unit(15_000),
+            (Tier::S3, Self::Methods) => per_unit(360_000),
+            (Tier::S3, Self::Queries) => per_unit(1_000),
+            (Tier::S3, Self::Jobs) => per_unit(5_000),
+        })
+    }
+}
+
+/// The queues.
+pub(super) struct Pace {
+    pacer: Pacer,
+    /// Pause after a 429 that names no time.
+    throttled: Duration,
+}
+
+impl Pace {
+    pub(super) fn new(throttled: Duration) -> Self {
+        Self {
+            pacer: Pacer::default(),
+            throttled,
+        }
+    }
+
+    /// Makes a call in its turn.
+    pub(super) async fn ask<T>(
+        &self,
+        hub: &HubPort,
+        meter: Meter,
+        call: impl Future<Output = iothub::Result<T>>,
+    ) -> Result<T, Trouble> {
+        self.turn(hub, meter, PATIENCE).await?;
+        let result = call.await;
+        let (queue, allowed) = queue(hub, meter);
+        match &result {
+            Err(error) => {
+                if let Kind::Throttled { retry_after } = error.kind() {
+                    let wait = retry_after.unwrap_or(self.throttled);
+                    self.pacer.throttled(&queue, allowed, wait);
+                }
+            }
+            Ok(_) => self.pacer.succeeded(&queue, allowed),
+        }
+        result.map_err(Trouble::Hub)
+    }
+
+    /// Whether the next call would go at once. Takes no turn.
+    pub(super) fn is_free(&self, hub: &HubPort, meter: Meter) -> bool {
+        let (queue, allowed) = queue(hub, meter);
+        self.pacer.wait(&queue, allowed).is_zero()
+    }
+
+    async fn turn(&self, hub: &HubPort, meter: Meter, patience: Duration) -> Result<(), Trouble> {
+        let (queue, allowed) = queue(hub, meter);
+        match self.pacer.reserve(&queue, allowed, patience) {
+            Ok(wait) => {
+                tokio::time::sleep(wait).await;
+                Ok(())
+            }
+            Err(_) => Err(Trouble::Unsent(TwinError::Throttled)),
+        }
+    }
+}
+
+/// The name of a queue, and its pace.
+fn queue(hub: &HubPort, meter: Meter) -> (String, PerMinute) {
+    let name = format!("{} {}", hub.integration.hub, meter.as_str());
+    (name, meter.allowed(hub.tier, hub.units))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_multiply_what_azure_says_they_do() {
+        assert_eq!(Meter::Reads.allowed(Tier::S1, 5), Some(6_000));
+        assert_eq!(Meter::Reads.allowed(Tier::S2, 20), Some(12_000));
+        assert_eq!(Meter::Queries.allowed(Tier::S1, 2), Some(40));
+        assert_eq!(Meter::Updates.allowed(Tier::S3, 2), Some(30_000));
+        assert_eq!(Meter::Jobs.allowed(Tier::Unlimited, 1), None);
+    }
+}
