@@ -18,4 +18,5 @@ mod scenario;
 mod sdk;
 mod stage;
 mod sweep;
+mod twins;
 mod workspace;

@@ -14,6 +14,5 @@ mod ownership;
 mod properties;
 mod questions;
 mod recalling;
-mod rotation;
 mod scene;
 mod waiting;

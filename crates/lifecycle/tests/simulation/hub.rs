@@ -48,7 +48,6 @@ impl Hub {
                 etag: format!("e{n}"),
                 enabled: n.is_multiple_of(2),
                 mark,
-                keys: None,
             },
             ours: false,
             made_for: None,
@@ -70,7 +69,6 @@ impl Hub {
                     etag,
                     enabled: true,
                     mark: Some(mark.clone()),
-                    keys: None,
                 };
                 *place = Some(Identity {
                     facts,
