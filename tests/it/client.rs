@@ -6,6 +6,7 @@
 mod bulk;
 mod configurations;
 mod digital_twins;
+mod edge;
 mod entra;
 mod identities;
 mod jobs;
@@ -126,6 +127,16 @@ async fn our_client_manages_identities() -> Result<()> {
         "client::our_client_manages_identities",
         "identities",
         identities::go,
+    )
+    .await
+}
+
+#[tokio::test]
+async fn our_client_builds_edge_hierarchies() -> Result<()> {
+    run(
+        "client::our_client_builds_edge_hierarchies",
+        "edge",
+        edge::go,
     )
     .await
 }

@@ -222,3 +222,18 @@ async fn python_asks_for_feedback() -> Result<()> {
     )
     .await
 }
+
+#[tokio::test]
+async fn python_builds_edge_hierarchies() -> Result<()> {
+    run(
+        AzureSdk::Python,
+        "sdk::python_builds_edge_hierarchies",
+        "edge",
+    )
+    .await
+}
+
+#[tokio::test]
+async fn node_builds_edge_hierarchies() -> Result<()> {
+    run(AzureSdk::Node, "sdk::node_builds_edge_hierarchies", "edge").await
+}

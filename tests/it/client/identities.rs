@@ -142,6 +142,17 @@ async fn update(steps: &mut Steps) {
         Ok(())
     };
     steps.step("update keeps the keys", go).await;
+    let step = "certificates go back as they came";
+    steps.step(step, certificates_go_back).await;
+    let go = async |hub: &Hub| {
+        let mut device = hub.device(&id("generated")?).await?;
+        let key = primary(&device)?;
+        device.replace_authentication(&Authentication::GeneratedKeys);
+        ensure!(primary(&hub.update_device(&device).await?)? != key);
+        Ok(())
+    };
+    let step = "an update without keys makes new ones";
+    steps.step(step, go).await;
     let go = async |hub: &Hub| {
         let mut device = hub.device(&id("x509")?).await?;
         device.replace_authentication(&keys()?);
@@ -150,6 +161,19 @@ async fn update(steps: &mut Steps) {
         Ok(())
     };
     steps.step("update to another authentication", go).await;
+}
+
+async fn certificates_go_back(hub: &Hub) -> Result<()> {
+    for device in ["x509", "ca"] {
+        let mut identity = hub.device(&id(device)?).await?;
+        let before = identity.field("authentication").cloned();
+        identity.set_status_reason(Some("moved"));
+        hub.update_device(&identity).await?;
+        let read = hub.device(&id(device)?).await?;
+        ensure!(read.status_reason() == Some("moved"));
+        ensure!(read.field("authentication") == before.as_ref());
+    }
+    Ok(())
 }
 
 async fn update_badly(steps: &mut Steps) {

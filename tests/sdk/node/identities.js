@@ -76,6 +76,22 @@ main(async (hub) => {
     assert(updated.etag !== device.etag);
   });
 
+  await step('certificates go back as they came', async () => {
+    for (const deviceId of ['x509', 'ca']) {
+      const device = await body(hub.get(deviceId));
+      await hub.update({ ...device, statusReason: 'moved' });
+      const read = await body(hub.get(deviceId));
+      same([read.statusReason, read.authentication], ['moved', device.authentication]);
+    }
+  });
+
+  await step('an update without keys makes new ones', async () => {
+    const old = (await body(hub.get('generated'))).authentication.symmetricKey;
+    const updated = await body(hub.update({ deviceId: 'generated', status: 'disabled' }));
+    const { primaryKey, secondaryKey } = updated.authentication.symmetricKey;
+    assert(primaryKey && primaryKey !== old.primaryKey && secondaryKey !== old.secondaryKey);
+  });
+
   await step('update to another authentication', async () => {
     const device = await body(hub.get('x509'));
     await hub.update({ ...device, authentication: keys });
