@@ -28,8 +28,8 @@ Example, with the Python SDK (pip install azure-iot-hub six):
   print(hub.get_devices())
   EOF";
 
-/// An emulator of the Azure IoT Hub service API: identities and twins over HTTPS, with a control
-/// port for faults, edits by hand and a journal of all requests.
+/// An emulator of Azure IoT Hub: the service API over HTTPS, devices over MQTT or scripted, with a
+/// control port for faults, edits by hand and a journal of all requests.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLE)]
 pub(crate) struct Options {
