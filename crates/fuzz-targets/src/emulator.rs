@@ -24,6 +24,15 @@ pub(crate) fn twin_patch(bytes: &[u8]) {
     let _ = parsers::twin_edit(bytes);
 }
 
+/// What a device sends.
+pub(crate) fn mqtt_packets(bytes: &[u8]) {
+    let whole = parsers::mqtt(bytes);
+    // Less than all of something is never more than it.
+    if let Some((_, part)) = bytes.split_last() {
+        assert!(whole || !parsers::mqtt(part), "a part is a packet");
+    }
+}
+
 pub(crate) fn request_path(bytes: &[u8]) {
     if let Some(path) = text(bytes) {
         let _ = parsers::path(path);

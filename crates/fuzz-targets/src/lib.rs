@@ -22,7 +22,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target {
         name: "connection_string",
         run: hub::connection_string,
@@ -54,6 +54,10 @@ pub const TARGETS: [Target; 11] = [
     Target {
         name: "identity_body",
         run: emulator::identity_body,
+    },
+    Target {
+        name: "mqtt_packets",
+        run: emulator::mqtt_packets,
     },
     Target {
         name: "mender_message",

@@ -20,6 +20,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
+use mqtt_proto::TopicFilter;
+use mqtt_proto::v3::Packet;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -27,6 +30,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
+use crate::auth::Audience;
 use crate::hub::Hub;
 use crate::server::accept;
 
@@ -38,6 +42,33 @@ pub(crate) fn acceptor(https: &ServerConfig) -> TlsAcceptor {
     let mut config = https.clone();
     config.alpn_protocols.clear();
     TlsAcceptor::from(Arc::new(config))
+}
+
+/// Reads packets as a connection would, and says whether there were any; for fuzzing.
+pub(crate) fn parse(bytes: &[u8], audience: &Audience) -> bool {
+    let mut buffer = BytesMut::from(bytes);
+    let mut who = None;
+    let mut found = false;
+    while let Ok(Some(packet)) = codec::take(&mut buffer, codec::MAX_PACKET) {
+        found = true;
+        match packet {
+            Packet::Connect(connect) => {
+                who = login::Claim::read(&connect, audience).map(|it| it.who).ok();
+            }
+            Packet::Publish(publish) => {
+                who.as_ref()
+                    .and_then(|who| topics::asked(&publish.topic_name, who));
+                requests::method_answer(&publish.payload);
+            }
+            Packet::Subscribe(subscribe) => {
+                let filters = subscribe.topics.iter().map(|(filter, _)| filter);
+                let found = |filter: &TopicFilter| topics::channel(filter, who.as_ref()?);
+                let _ = filters.filter_map(found).count();
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Accepts up to `most` connections at a time, until the task is dropped; closes any further one.

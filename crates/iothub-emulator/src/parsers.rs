@@ -17,6 +17,7 @@ use crate::etag::Precondition;
 use crate::faults::FaultProgram;
 use crate::hand_edit::HandEdit;
 use crate::identity::IdentityDraft;
+use crate::mqtt;
 use crate::query::rows::{Datum, Row};
 use crate::query::{self, Dialect, ast, is_true, select, token};
 use crate::router;
@@ -150,6 +151,13 @@ pub fn identity(body: &[u8]) -> bool {
     let by_hand = HandEdit::parse(body);
     bulk::count(body);
     one.is_ok() || several.is_ok() || by_hand.is_ok()
+}
+
+/// Reads what a device sends: a CONNECT that says who it is, then requests by their topics. A packet
+/// is found only when all of it is there.
+#[must_use]
+pub fn mqtt(bytes: &[u8]) -> bool {
+    mqtt::parse(bytes, &Audience::of(HUB))
 }
 
 /// Reads what the control port takes: fault rules and behaviours of devices.
