@@ -1,7 +1,9 @@
 //! The readers of messages: Mender's, our own, and those of callers of the twin service.
 
 use lifecycle::EventId;
-use messages::twin::{parse_get, parse_patch, parse_set};
+use messages::twin::{
+    JobWork, parse_get, parse_job_create, parse_method, parse_patch, parse_query, parse_set,
+};
 use messages::{parse_event, parse_mender};
 use serde_json::Value;
 
@@ -34,6 +36,21 @@ pub(crate) fn twin_request(bytes: &[u8]) {
     }
     if let Ok(request) = parse_patch(bytes) {
         for section in [&request.desired, &request.tags].into_iter().flatten() {
+            check(section);
+        }
+    }
+    if let Ok(request) = parse_query(bytes) {
+        let again = parse_query(&request.to_body());
+        assert_eq!(again, Ok(request), "not the same when read again");
+    }
+    if let Ok(request) = parse_method(bytes) {
+        let again = parse_method(&request.to_body());
+        assert!(again == Ok(request), "not the same when read again");
+    }
+    if let Ok(request) = parse_job_create(bytes)
+        && let JobWork::Patch(edit) = request.work
+    {
+        for section in [&edit.desired, &edit.tags].into_iter().flatten() {
             check(section);
         }
     }

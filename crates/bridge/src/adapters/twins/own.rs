@@ -101,17 +101,11 @@ fn literal(device: &DeviceId) -> String {
     format!("{quote}{device}{quote}")
 }
 
-/// Whether a record proves that what the hub has under the id is ours. While it is not known what
-/// the hub has, the identity that we made counts.
+/// Whether a record proves that what the hub has under the id is ours.
 fn is_own(record: &Record, hub: &HubPort) -> bool {
-    let same_hub = record.integration.id == hub.integration.id
-        && record.integration.hub == hub.integration.hub;
-    same_hub
-        && match record.hub {
-            HubView::Ours { .. } => true,
-            HubView::Unknown => record.made.is_some(),
-            HubView::Absent | HubView::Foreign => false,
-        }
+    record.integration.id == hub.integration.id
+        && record.integration.hub == hub.integration.hub
+        && matches!(record.hub, HubView::Ours { .. })
 }
 
 fn key(tenant: &TenantId, device: &DeviceId) -> String {

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use iothub::{Continuation, ItemType, Query};
+use iothub::{Continuation, ItemType, Query, Row as HubRow};
 use messages::twin::{FoundTwin, Place, QueryReply, QueryRequest, Source};
 use messages::{DeviceId, ModuleId};
 use serde_json::{Map, Value};
@@ -126,7 +126,8 @@ impl TwinPort {
         let asked: HashSet<&str> = devices.iter().map(DeviceId::as_str).collect();
         let mut found = Vec::new();
         for fields in self.all(hub, &text, &ItemType::Twin).await? {
-            let twin = iothub::Twin::from_json(&serde_json::to_vec(&fields).unwrap_or_default());
+            let item_type = ItemType::Twin;
+            let twin = HubRow { item_type, fields }.into_twin();
             // Whatever the hub made of the query, only what was asked for goes out.
             found.extend(twin.ok().and_then(|twin| row(&twin, &asked, source)));
         }
