@@ -4,9 +4,9 @@
 //! that only its owner can read, made only if the command line asks for it. Of credentials in
 //! headers it keeps the kind and nothing else.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -46,13 +46,17 @@ struct Reply {
 }
 
 impl Record {
-    /// Writes to the end of this file.
+    /// Writes to the end of this file, which from then on is its owner's alone.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new()
             .append(true)
             .create(true)
             .mode(0o600)
             .open(path)?;
+        // It may have been there before, open to others.
+        if file.metadata()?.is_file() {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
         Ok(Self(Mutex::new(file)))
     }
 

@@ -1,5 +1,6 @@
 //! The file of whole exchanges.
 
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
@@ -10,6 +11,9 @@ use crate::harness::Emulator;
 async fn exchanges_are_written_down_whole_but_for_credentials() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("exchanges");
+    // A file that is there already, for all to read.
+    std::fs::write(&file, "").unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
     let hub = Emulator::start(&["--exchanges", file.to_str().unwrap()]);
     let body = json!({"deviceId": "d 1"});
     let refused = hub.send("PUT", "/devices/d%201", None, Some(&body)).await;
