@@ -8,6 +8,7 @@ pub(crate) mod porter;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::blobs::{Access, Blobs, Container};
 use crate::dates::Ticks;
@@ -37,6 +38,18 @@ pub(crate) enum Progress {
     Cancelled,
 }
 
+/// How the hub proves to the storage who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum StorageAuthentication {
+    /// By a signature in the container's URI.
+    #[serde(alias = "KeyBased")]
+    KeyBased,
+    /// As itself. The Node SDK writes it with a capital.
+    #[serde(alias = "IdentityBased")]
+    IdentityBased,
+}
+
 /// The body that asks for a job; also what is kept of it. Its URIs may hold signatures.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -54,7 +67,10 @@ struct Wish {
     #[serde(default, deserialize_with = "or_false")]
     exclude_keys_in_export: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    storage_authentication_type: Option<String>,
+    storage_authentication_type: Option<StorageAuthentication>,
+    /// The user-assigned identity; which one makes no difference here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<Map<String, Value>>,
     #[serde(default, deserialize_with = "or_false")]
     include_configurations: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -205,7 +221,8 @@ impl Transfer {
 
 impl Wish {
     fn errand(&self, id: &str, blobs: &Blobs) -> Result<Errand, ServiceError> {
-        let identity = self.storage_authentication_type.as_deref() == Some("identityBased");
+        let identity =
+            self.storage_authentication_type == Some(StorageAuthentication::IdentityBased);
         let open = |uri: &Option<String>, access| {
             let uri = uri.as_deref().ok_or_else(ServiceError::bad_container)?;
             blobs.open(uri, access, identity)

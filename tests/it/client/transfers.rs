@@ -14,6 +14,7 @@ pub(super) async fn go(steps: &mut Steps) -> Result<()> {
     start(steps).await;
     export(steps).await;
     import(steps).await;
+    start_as_identity(steps).await;
     start_badly(steps).await;
     Ok(())
 }
@@ -122,6 +123,20 @@ async fn import(steps: &mut Steps) {
         Ok(())
     };
     steps.step("import", go).await;
+}
+
+async fn start_as_identity(steps: &mut Steps) {
+    let go = async |hub: &Hub| {
+        let identity = "/subscriptions/s/identities/hub";
+        let container = Secret::from("https://store.example/outbox");
+        let export = NewTransfer::export(&container).as_identity(Some(identity));
+        let job = hub.create_transfer(&export).await?;
+        ensure!(job.field("storageAuthenticationType") == Some(&json!("identityBased")));
+        ensure!(job.field("identity") == Some(&json!({"userAssignedIdentity": identity})));
+        Ok(hub.cancel_transfer(job.id()).await?)
+    };
+    let step = "export as another identity than a signature's";
+    steps.step(step, go).await;
 }
 
 async fn start_badly(steps: &mut Steps) {

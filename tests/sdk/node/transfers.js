@@ -63,6 +63,13 @@ main(async (hub) => {
     same(errors.map((it) => [it.deviceId, it.errorCode]), [['no-such-device', 404001]]);
   });
 
+  await step("export as another identity than a signature's", async () => {
+    const identity = '/subscriptions/s/identities/hub';
+    const job = await hub.exportDevicesToBlobByIdentity('https://store.example/outbox', false, identity);
+    same([job.storageAuthenticationType, job.identity.userAssignedIdentity], ['identityBased', identity]);
+    await hub.cancelJob(job.jobId);
+  });
+
   await step('a container that must not be written to', () =>
     refused('ArgumentError', 400, 'BlobContainerValidationError', () =>
       hub.exportDevicesToBlob(container('outbox', 'r'), false)));

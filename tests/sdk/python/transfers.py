@@ -10,6 +10,7 @@ import time
 
 from azure.iot.hub import IoTHubJobManager, IoTHubRegistryManager
 from azure.iot.hub.models import JobProperties
+from azure.iot.hub.protocol.models import ManagedIdentity
 
 from steps import HUB, KEY_1, refused, same, step
 
@@ -94,6 +95,20 @@ def _():
     same(hub.get_device("imported").authentication.symmetric_key.primary_key, KEY_1)
     [error] = (FOLDER / "outbox/importErrors.log").read_text().splitlines()
     same((json.loads(error)["deviceId"], json.loads(error)["errorCode"]), ("no-such-device", 404001))
+
+
+@step("export as another identity than a signature's")
+def _():
+    properties = JobProperties(
+        type="export",
+        output_blob_container_uri="https://store.example/outbox",
+        storage_authentication_type="identityBased",
+        identity=ManagedIdentity(user_assigned_identity="/subscriptions/s/identities/hub"),
+    )
+    job = jobs.create_import_export_job(properties)
+    same(job.storage_authentication_type, "identityBased")
+    same(job.identity.user_assigned_identity, "/subscriptions/s/identities/hub")
+    jobs.cancel_import_export_job(job.job_id)
 
 
 @step("a container that must not be written to")

@@ -86,3 +86,18 @@ fn bad_containers_and_bodies_are_refused_at_once() {
     assert_eq!(transfers.list(), "[]");
     assert_eq!(transfers.show("a").unwrap_err().name, "JobNotFound");
 }
+
+#[test]
+fn with_an_identity_no_signature_is_needed() {
+    for word in ["identityBased", "IdentityBased"] {
+        let body = json!({"type": "export", "outputBlobContainerUri": "https://store.example/box-1",
+            "storageAuthenticationType": word, "identity": {"userAssignedIdentity": "/me"}});
+        let (shown, _) = add(&mut Transfers::default(), "j", &body).unwrap();
+        assert_eq!(shown["storageAuthenticationType"], "identityBased");
+        assert_eq!(shown["identity"], body["identity"]);
+    }
+    let keys = json!({"type": "export", "outputBlobContainerUri": "https://store.example/box-1",
+        "storageAuthenticationType": "keyBased"});
+    let refused = add(&mut Transfers::default(), "j", &keys).err().unwrap();
+    assert_eq!(refused.name.as_ref(), "BlobContainerValidationError");
+}
