@@ -127,46 +127,61 @@ fn enclosed(filter: &str) -> Result<(), BadRequest> {
         return Err(invalid("a condition has 1 to 2000 characters"));
     }
     let mut open = Vec::new();
-    let mut rest = filter;
-    // A word after a dot is part of a path, whatever it is.
-    let mut after_dot = false;
+    let (mut rest, mut before) = (filter, ' ');
     while let Some(c) = rest.chars().next() {
-        let mut dot = false;
-        match c {
-            '\'' | '"' => {
-                rest = after_text(rest, c)?;
-                after_dot = false;
-                continue;
-            }
-            '(' | '[' => open.push(c),
-            ')' if open.pop() == Some('(') => {}
-            ']' if open.pop() == Some('[') => {}
-            ')' | ']' => return Err(invalid("the brackets of the condition do not match")),
-            '.' => dot = true,
+        rest = match c {
+            '\'' | '"' => after_text(rest, c)?,
             'A'..='Z' | 'a'..='z' | '_' | '$' => {
-                let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_$".contains(c)));
-                let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
-                let clause = CLAUSES.contains(&word.to_ascii_lowercase().as_str());
-                if clause && !after_dot && !open.contains(&'[') {
-                    return Err(invalid("a condition has no further clauses"));
-                }
-                rest = after;
-                after_dot = false;
-                continue;
+                // A word after a dot or in brackets is a name, whatever it is.
+                after_word(rest, before == '.' || open.contains(&'['))?
             }
-            '-' if rest.starts_with("--") => return Err(odd()),
-            '/' if rest.starts_with("/*") => return Err(odd()),
-            c if c.is_ascii_digit() || c.is_ascii_whitespace() || ",=!<>+-*/%".contains(c) => {}
-            _ => return Err(odd()),
-        }
-        after_dot = dot;
-        rest = &rest[c.len_utf8()..];
+            _ => {
+                bracket(c, &mut open)?;
+                after_sign(rest, c)?
+            }
+        };
+        before = c;
     }
     if open.is_empty() {
         Ok(())
     } else {
-        Err(invalid("the brackets of the condition do not match"))
+        Err(unmatched())
     }
+}
+
+/// Keeps account of what was opened.
+fn bracket(c: char, open: &mut Vec<char>) -> Result<(), BadRequest> {
+    match c {
+        '(' | '[' => open.push(c),
+        ')' if open.pop() != Some('(') => return Err(unmatched()),
+        ']' if open.pop() != Some('[') => return Err(unmatched()),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// What follows the sign that `rest` begins with. What some readers take for a comment is none.
+fn after_sign(rest: &str, sign: char) -> Result<&str, BadRequest> {
+    let known =
+        sign.is_ascii_digit() || sign.is_ascii_whitespace() || "()[].,=!<>+-*/%".contains(sign);
+    if !known || rest.starts_with("--") || rest.starts_with("/*") {
+        return Err(odd());
+    }
+    Ok(&rest[sign.len_utf8()..])
+}
+
+/// What follows the word that `rest` begins with, which begins no clause unless it is a name.
+fn after_word(rest: &str, is_name: bool) -> Result<&str, BadRequest> {
+    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_$".contains(c)));
+    let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
+    if !is_name && CLAUSES.contains(&word.to_ascii_lowercase().as_str()) {
+        return Err(invalid("a condition has no further clauses"));
+    }
+    Ok(after)
+}
+
+fn unmatched() -> BadRequest {
+    invalid("the brackets of the condition do not match")
 }
 
 fn odd() -> BadRequest {

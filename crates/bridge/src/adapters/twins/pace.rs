@@ -127,6 +127,60 @@ fn queue(hub: &HubPort, meter: Meter) -> (String, PerMinute) {
 mod tests {
     use super::*;
 
+    fn hub(tier: Tier) -> HubPort {
+        let text = "HostName=h.azure-devices.net;SharedAccessKeyName=p;SharedAccessKey=MDEyMzQ1Njc4OWFiY2RlZg==";
+        let text: iothub::ConnectionString = text.parse().unwrap();
+        let host = text.host().parse().unwrap();
+        let options = iothub::Options::default();
+        HubPort {
+            client: iothub::Hub::new(host, text.credential().unwrap(), options).unwrap(),
+            integration: lifecycle::IntegrationRef {
+                id: "i".to_owned(),
+                hub: "h".to_owned(),
+                generation: 1,
+            },
+            allowed_per_minute: None,
+            tier,
+            units: 1,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_would_wait_long_is_told_at_once_and_other_meters_do_not_notice() {
+        let (pace, hub) = (Pace::new(Duration::from_secs(10)), hub(Tier::S1));
+        let ask = |meter| pace.ask(&hub, meter, async { Ok(()) });
+        let begun = tokio::time::Instant::now();
+        let ended = async |meter| (ask(meter).await.map_err(TwinError::from), begun.elapsed());
+        let all = futures::future::join_all((0..30).map(|_| ended(Meter::Queries))).await;
+        let refused: Vec<_> = all.iter().filter(|(result, _)| result.is_err()).collect();
+        assert!((20..28).contains(&refused.len()), "20 a minute: {all:?}");
+        for (result, after) in refused {
+            assert_eq!(
+                (result, *after),
+                (&Err(TwinError::Throttled), Duration::ZERO)
+            );
+        }
+        let before = tokio::time::Instant::now();
+        assert!(pace.is_free(&hub, Meter::Reads));
+        assert!(ask(Meter::Reads).await.is_ok());
+        assert_eq!(before.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_of_the_hub_is_a_pause_for_that_meter() {
+        let (pace, hub) = (Pace::new(Duration::from_secs(60)), hub(Tier::Unlimited));
+        let too_busy = Kind::Throttled { retry_after: None };
+        let answer = iothub::Error::new(too_busy, iothub::Effect::None);
+        let refusal = pace.ask::<()>(&hub, Meter::Updates, async { Err(answer) });
+        assert!(refusal.await.is_err());
+        let next = pace.ask(&hub, Meter::Updates, async { Ok(()) });
+        assert_eq!(
+            next.await.map_err(TwinError::from),
+            Err(TwinError::Throttled)
+        );
+        assert!(pace.is_free(&hub, Meter::Reads));
+    }
+
     #[test]
     fn units_multiply_what_azure_says_they_do() {
         assert_eq!(Meter::Reads.allowed(Tier::S1, 5), Some(6_000));
