@@ -373,35 +373,85 @@ async fn an_adopted_device_keeps_its_key_and_follows_mender_from_then_on() -> Re
 }
 
 #[tokio::test]
-async fn a_device_is_resynced_and_a_rotated_key_leaves_the_old_one_valid() -> Result<()> {
+async fn a_device_is_resynced_and_a_rotated_key_leaves_the_old_one_valid_until_told() -> Result<()>
+{
     let stage = stage("resync").await?;
     let id = accepted(&stage).await?;
-    let keys = async || -> Result<Value> {
-        let devices = stage.hub.devices_with_keys().await?;
-        Ok(devices[0]["authentication"]["symmetricKey"].clone())
-    };
     let deployed = async |times: u64| {
         until(SOON, "the delivery", async || {
             let (text, deployments) = stage.delivered(&id).await?;
             Ok((deployments == times).then_some(text))
         })
-        .await
+        .await?
+        .context("delivered")
     };
-    let first = deployed(1).await?.context("delivered")?;
+    let first = deployed(1).await?;
     done(&stage, &["device", "resync", &id]).await?;
-    assert_eq!(deployed(2).await?, Some(first), "the same key once more");
+    assert_eq!(deployed(2).await?, first, "the same key once more");
     settled(&stage, &id).await?;
-    let before = keys().await?;
+
+    let (old, spare) = keys(&stage).await?;
     done(&stage, &["device", "resync", &id, "--rotate-keys"]).await?;
-    let third = deployed(3).await?.context("delivered")?;
-    let after = keys().await?;
-    assert_ne!(after["primaryKey"], before["primaryKey"]);
-    assert_eq!(
-        after["secondaryKey"], before["primaryKey"],
-        "it stays online"
-    );
-    assert!(third.ends_with(after["primaryKey"].as_str().context("key")?));
+    let third = deployed(3).await?;
+    settled(&stage, &id).await?;
+    let (new, still_valid) = keys(&stage).await?;
+    assert!(third.ends_with(&new), "the device has the primary key");
+    assert!(new != old && new != spare);
+    assert_eq!(still_valid, old, "it stays online");
+
+    done(&stage, &["device", "resync", &id, "--end-old-key"]).await?;
+    until(SOON, "the old key to end", async || {
+        let (primary, secondary) = keys(&stage).await?;
+        assert_eq!(primary, new);
+        Ok((secondary != old).then_some(()))
+    })
+    .await?;
+    settled(&stage, &id).await?;
+    assert_eq!(deployed(3).await?, third, "nothing more is delivered");
+    stage.dir.passed();
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_rotation_survives_its_worker_and_the_delivered_key_works_at_every_moment() -> Result<()>
+{
+    let never = [("SWEEP__ENABLED", "false")];
+    let (mut stage, _installation) = stage_with("rotate-killed", &never).await?;
+    let id = accepted(&stage).await?;
+    let (old, _) = keys(&stage).await?;
+    let lost = json!({"rules": [
+        {"operation": "update", "effect": "after", "reply": "drop", "times": 2}
+    ]});
+    stage.hub.faults(&lost).await?;
+    done(&stage, &["device", "resync", &id, "--rotate-keys"]).await?;
+    until(SOON, "the new secondary key", async || {
+        let (primary, _) = keys(&stage).await?;
+        assert_eq!(primary, old, "the secondary one first");
+        let journal = stage.hub.journal().await?;
+        let mut calls = journal.iter();
+        Ok(calls.any(|it| it.operation == "update").then_some(()))
+    })
+    .await?;
+    stage.worker.kill9()?;
+    stage.worker.process().exit(SOON).await?;
+    stage.worker.start_again().await?;
+    until(SOON, "the keys to change places", async || {
+        let (text, _) = stage.delivered(&id).await?;
+        let text = text.context("delivered")?;
+        let (primary, secondary) = keys(&stage).await?;
+        assert!(text.ends_with(&primary) || text.ends_with(&secondary), "S5");
+        Ok((text.ends_with(&primary) && secondary == old).then_some(()))
+    })
+    .await?;
     settled(&stage, &id).await?;
     stage.dir.passed();
     Ok(())
+}
+
+/// The primary and the secondary key of the only device.
+async fn keys(stage: &Stage) -> Result<(String, String)> {
+    let devices = stage.hub.devices_with_keys().await?;
+    let keys = &devices[0]["authentication"]["symmetricKey"];
+    let key = |name: &str| keys[name].as_str().map(str::to_owned).context("key");
+    Ok((key("primaryKey")?, key("secondaryKey")?))
 }

@@ -3,6 +3,7 @@
 mod failure;
 mod hub;
 mod hubs;
+mod keys;
 mod lists;
 mod mender;
 mod store;

@@ -43,7 +43,7 @@ pub struct Letter {
     pub reason: String,
     /// Failed attempts.
     pub attempts: u32,
-    /// How often the event had been replayed when it died.
+    /// The life of the event that died: 0, or the number of the letter it was replayed from.
     pub replay: u64,
     /// The subject that the original was received on.
     pub subject: String,

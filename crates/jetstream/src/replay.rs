@@ -34,7 +34,7 @@ pub(crate) async fn publish_again(letters: &DeadLetters, letter: &Letter) -> Res
         for (name, value) in letter.headers.iter().filter(|(name, _)| is_kept(name)) {
             append(&mut headers, name, value);
         }
-        let (sequence, life, index) = (letter.sequence, letter.replay + 1, event.index);
+        let (sequence, life, index) = (letter.sequence, life_after(letter), event.index);
         append(&mut headers, header::REPLAY, &life.to_string());
         append(&mut headers, header::REPLAY_OF, &sequence.to_string());
         append(
@@ -58,6 +58,14 @@ pub(crate) async fn publish_again(letters: &DeadLetters, letter: &Letter) -> Res
             published,
         },
     })
+}
+
+/// The life that a replay of this letter begins: the same however often it is replayed, another
+/// one for each letter. A count would not do: the news of an old death may be told once more when
+/// its letter is gone. A stream that was made anew counts from one again, so it is at least one more
+/// than the life that died.
+fn life_after(letter: &Letter) -> u64 {
+    letter.sequence.max(letter.replay.saturating_add(1))
 }
 
 /// Headers that describe this life of the event are written anew.

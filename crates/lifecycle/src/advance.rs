@@ -2,11 +2,12 @@
 //!
 //! Every input ends here, so whatever a crash interrupted is asked for again by the next input.
 
+use crate::keys::look_at_keys;
 use crate::plan::{Plan, plan};
 use crate::retry::Remedy;
 use crate::{
-    Context, Device, Done, Effect, Failure, HubView, HubWrite, Intent, Mark, Op, Outcome, Parked,
-    Timestamp,
+    Context, Device, Done, Effect, Failure, HubView, HubWrite, Intent, KeySlot, Mark, Op, Outcome,
+    Parked, Timestamp,
 };
 
 /// Goes on with whatever the record needs next.
@@ -26,11 +27,12 @@ pub(crate) fn advance(device: &mut Device, ctx: &Context<'_>) -> Effect {
         return arm(device, due);
     }
     record.retry.not_before = None;
+    look_at_keys(device);
     match plan(device, ctx.now, ctx.policy) {
         Plan::AskMender => Effect::AskMender,
         Plan::Read => Effect::Read,
         Plan::Write(op) => write(device, op, ctx),
-        Plan::Deliver { generation } => claim(device, generation, ctx),
+        Plan::Deliver { generation, key } => claim(device, generation, key, ctx),
         Plan::Tag { etag } => Effect::Tag { etag },
         Plan::Await(due) => arm(device, due),
         Plan::Nothing => settle(device),
@@ -81,6 +83,7 @@ pub(crate) fn arm(device: &mut Device, due: Timestamp) -> Effect {
 pub(crate) fn fail(device: &mut Device, failure: &Failure, ctx: &Context<'_>) -> Effect {
     device.fresh = false;
     device.held = None;
+    device.keys = None;
     let Some(record) = &mut device.record else {
         return Effect::Ack;
     };
@@ -123,6 +126,11 @@ fn write(device: &mut Device, op: Op, ctx: &Context<'_>) -> Effect {
             etag: etag.clone(),
             enable: *enable,
         },
+        Op::Keys { etag, change } => HubWrite::Keys {
+            intent: intent.clone(),
+            etag: etag.clone(),
+            change: *change,
+        },
         Op::Delete { etag } => HubWrite::Delete {
             intent: intent.clone(),
             etag: etag.clone(),
@@ -140,13 +148,19 @@ fn write(device: &mut Device, op: Op, ctx: &Context<'_>) -> Effect {
     Effect::Write(request)
 }
 
-fn claim(device: &mut Device, generation: String, ctx: &Context<'_>) -> Effect {
+fn claim(device: &mut Device, generation: String, key: KeySlot, ctx: &Context<'_>) -> Effect {
     let claim = ctx.fresh.clone();
     if let Some(record) = &mut device.record {
         device.claim = Some(claim.clone());
-        record.delivery.claim(claim.clone(), generation.clone());
+        record
+            .delivery
+            .claim(claim.clone(), generation.clone(), key);
         record.confirmed = false;
         record.work_changed();
     }
-    Effect::Deliver { claim, generation }
+    Effect::Deliver {
+        claim,
+        generation,
+        key,
+    }
 }

@@ -32,14 +32,4 @@ impl Record {
         });
         true
     }
-
-    /// As [`Record::doubt`], and the connection string of an identity of ours that is wanted
-    /// enabled is delivered once more.
-    pub fn deliver_again(&mut self, about: &DeviceRef, look: EventId) -> bool {
-        let doubted = self.doubt(about, look);
-        if doubted {
-            self.delivery.delivered = None;
-        }
-        doubted
-    }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Device, Done, Event, Facts, Failure, Fate, IntegrationRef, IntentId, Mark, MenderView, Parked,
-    RetryPolicy, Timestamp,
+    Device, Done, Event, Facts, Failure, Fate, IntegrationRef, IntentId, KeyChange, KeySlot, Mark,
+    MenderView, Parked, RetryPolicy, Timestamp,
 };
 
 /// What the core is told besides the input.
@@ -93,6 +93,8 @@ pub enum Effect {
         claim: IntentId,
         /// `generationId` of the identity it must be.
         generation: String,
+        /// Which of its keys.
+        key: KeySlot,
     },
     /// Tag the twin; answer with [`Input::Tagged`].
     Tag {
@@ -141,6 +143,15 @@ pub enum HubWrite {
         /// The new status.
         enable: bool,
     },
+    /// PUT of the whole identity as last read, with other keys.
+    Keys {
+        /// The intent.
+        intent: IntentId,
+        /// `If-Match`.
+        etag: String,
+        /// What becomes of the keys.
+        change: KeyChange,
+    },
     /// Conditional DELETE.
     Delete {
         /// The intent.
@@ -157,6 +168,7 @@ impl HubWrite {
         match self {
             Self::Create { intent, .. }
             | Self::Update { intent, .. }
+            | Self::Keys { intent, .. }
             | Self::Delete { intent, .. } => intent,
         }
     }

@@ -56,6 +56,7 @@ impl Record {
             self.hub = HubView::Unknown;
             self.confirmed = false;
             self.made = None;
+            self.rotation = None;
             self.delivery = Delivery {
                 claim: self.delivery.claim.take(),
                 ..Delivery::default()
@@ -82,6 +83,7 @@ impl Record {
             .is_none_or(|made| made.generation != facts.generation)
         {
             let mark = facts.mark.as_ref().map(|mark| &mark.intent);
+            self.rotation = None;
             let create = self.intents.iter().find(|intent| Some(&intent.id) == mark);
             self.made = Some(Made {
                 generation: facts.generation.clone(),
@@ -109,7 +111,7 @@ impl Record {
         let etag_now = found.map(|facts| facts.etag.as_str());
         self.intents.retain(|intent| match &intent.op {
             Op::Create => Some(&intent.id) != landed.as_ref() && !expired(intent),
-            Op::Update { etag, .. } | Op::Delete { etag } => {
+            Op::Update { etag, .. } | Op::Keys { etag, .. } | Op::Delete { etag } => {
                 etag_now == Some(etag.as_str()) && !expired(intent)
             }
         });

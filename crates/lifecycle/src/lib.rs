@@ -17,6 +17,7 @@ mod doubt;
 mod effect;
 mod event;
 mod id;
+mod keys;
 mod knowledge;
 mod merge;
 mod plan;
@@ -31,6 +32,7 @@ mod token;
 pub use effect::{Context, DeliveryReply, Effect, HubWrite, Input, ReadReply, Step, WriteReply};
 pub use event::{Event, EventId, Key};
 pub use id::{DeviceId, DeviceRef, IdError, IntegrationRef, IntentId, Mark, TenantId};
+pub use keys::{KeyChange, KeySlot, Keys, Rotation, Wish};
 pub use recall::Answer;
 pub use record::{
     Claim, Delivery, Device, Done, Facts, HubView, Intent, Made, Op, Outcome, Parked, Question,

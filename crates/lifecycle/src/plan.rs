@@ -4,7 +4,10 @@
 //! knowledge, a create needs no knowledge because it is create-only, a delete waits for open
 //! creates, and nothing is settled while a request may still take effect.
 
-use crate::{Device, HubView, Intent, Op, Record, RetryPolicy, Timestamp, Wanted};
+use crate::keys::rotate;
+use crate::{
+    Device, HubView, Intent, KeySlot, Op, Record, RetryPolicy, Rotation, Timestamp, Wanted,
+};
 
 /// The next thing to do for a device.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,7 +15,7 @@ pub(crate) enum Plan {
     AskMender,
     Read,
     Write(Op),
-    Deliver { generation: String },
+    Deliver { generation: String, key: KeySlot },
     Tag { etag: String },
     Await(Timestamp),
     Nothing,
@@ -53,7 +56,8 @@ pub(crate) fn plan(device: &Device, now: Timestamp, policy: &RetryPolicy) -> Pla
             if *enabled != enable {
                 return update(device, etag, enable);
             }
-            deliver(device, record, generation, etag, now, policy)
+            rotate(device, record, etag)
+                .or_else(|| deliver(device, record, generation, etag, now, policy))
                 .or_else(|| wait_for_open(record, now, policy, |_| true))
                 .unwrap_or(Plan::Nothing)
         }
@@ -107,7 +111,8 @@ fn deliver(
         return None;
     }
     let delivery = &record.delivery;
-    if delivery.delivered.as_deref() == Some(generation) {
+    let has_key = delivery.delivered.as_deref() == Some(generation);
+    if has_key && record.rotation != Some(Rotation::Deliver) {
         let tagged = delivery.tagged.as_deref() == Some(generation);
         return (!tagged).then(|| Plan::Tag {
             etag: etag.to_owned(),
@@ -122,6 +127,7 @@ fn deliver(
         Some(due) if due > now => Some(Plan::Await(due)),
         _ => Some(Plan::Deliver {
             generation: generation.to_owned(),
+            key: record.key_to_deliver(),
         }),
     }
 }

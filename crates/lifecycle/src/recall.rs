@@ -6,8 +6,8 @@
 //! lost again and again.
 
 use crate::{
-    Claim, Delivery, DeliveryReply, Fate, HubView, Input, IntegrationRef, IntentId, Op, Record,
-    WriteReply,
+    Claim, Delivery, DeliveryReply, Fate, HubView, Input, IntegrationRef, IntentId, KeySlot, Op,
+    Record, Rotation, WriteReply,
 };
 
 /// More claims to one delivery than there are workers that may hold a message about its device.
@@ -81,11 +81,26 @@ impl Record {
             return;
         };
         let made = intent.op == Op::Create && !matches!(self.hub, HubView::Ours { .. });
-        if let (Ok(found @ Some(_)), true, true) = (&reply.result, made, self.is_about(by)) {
-            self.see(found.as_ref());
+        match &reply.result {
+            Ok(found) if self.is_about(by) => {
+                if made {
+                    self.see(found.as_ref());
+                }
+                self.succeeded(&reply.intent);
+            }
+            _ => self.intents.retain(|intent| intent.id != reply.intent),
         }
-        self.intents.retain(|intent| intent.id != reply.intent);
         self.confirmed = false;
+    }
+
+    /// A request of this intent had its effect.
+    pub(crate) fn succeeded(&mut self, id: &IntentId) {
+        let Some(place) = self.intents.iter().position(|intent| intent.id == *id) else {
+            return;
+        };
+        if let Op::Keys { change, .. } = self.intents.remove(place).op {
+            self.keys_changed(change);
+        }
     }
 
     /// Takes over what became of a delivery, be it for the claim that the record holds or for one
@@ -94,6 +109,10 @@ impl Record {
         let claim = self.delivery.claim.as_ref();
         let counts = claim.is_some_and(|claim| claim.is_or_replaced(&reply.claim));
         if let (Ok(fingerprint), true) = (&reply.result, counts) {
+            let key = claim.map(|claim| claim.key);
+            if (key, self.rotation) == (Some(KeySlot::Secondary), Some(Rotation::Deliver)) {
+                self.rotation = Some(Rotation::Swap);
+            }
             self.delivery.delivered = Some(reply.generation.clone());
             self.delivery.fingerprint = Some(fingerprint.clone());
         }
@@ -117,9 +136,10 @@ impl Claim {
 
 impl Delivery {
     /// Claims the delivery, in the place of whoever claimed it before.
-    pub(crate) fn claim(&mut self, id: IntentId, generation: String) {
+    pub(crate) fn claim(&mut self, id: IntentId, generation: String, key: KeySlot) {
         let before = self.claim.take();
-        let same = before.filter(|claim| claim.generation.as_ref() == Some(&generation));
+        let same = before
+            .filter(|claim| claim.generation.as_ref() == Some(&generation) && claim.key == key);
         let mut replaced = same.map_or_else(Vec::new, |claim| {
             let mut replaced = claim.replaced;
             replaced.push(claim.id);
@@ -131,6 +151,7 @@ impl Delivery {
             id,
             seen_at: None,
             generation: Some(generation),
+            key,
             replaced,
         });
     }

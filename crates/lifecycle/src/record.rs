@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Event, IntegrationRef, IntentId, Key, Mark, Retry, Status, Timestamp, Wanted};
+use crate::{
+    Event, IntegrationRef, IntentId, Key, KeyChange, KeySlot, Keys, Mark, Retry, Rotation, Status,
+    Timestamp, Wanted,
+};
 
 /// Version of the stored form of [`Record`]. A record of another version is never overwritten.
 pub const RECORD_VERSION: u8 = 1;
@@ -34,6 +37,9 @@ pub struct Record {
     /// How far the connection string has come.
     #[serde(default)]
     pub delivery: Delivery,
+    /// A change of the identity's keys that is not complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
     /// The event being worked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working: Option<Working>,
@@ -121,6 +127,13 @@ pub enum Op {
         /// Whether it may connect afterwards.
         enable: bool,
     },
+    /// PUT of the whole identity with `If-Match`, with other keys.
+    Keys {
+        /// ETag of the identity that is replaced.
+        etag: String,
+        /// What becomes of the keys.
+        change: KeyChange,
+    },
     /// DELETE with `If-Match`.
     Delete {
         /// ETag of the identity that is deleted.
@@ -157,6 +170,9 @@ pub struct Claim {
     /// `generationId` of the identity whose connection string is delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<String>,
+    /// Which of its keys that holds.
+    #[serde(default)]
+    pub key: KeySlot,
     /// Claims to the same delivery that this one has replaced, one after the other, since nobody
     /// knew what had become of them. The oldest ones are forgotten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -243,6 +259,8 @@ pub struct Facts {
     pub enabled: bool,
     /// The mark in `statusReason`, if there is one.
     pub mark: Option<Mark>,
+    /// Its keys, if it has symmetric ones.
+    pub keys: Option<Keys>,
 }
 
 /// One device as it is being handled: its record, and what only this handling knows.
@@ -254,6 +272,8 @@ pub struct Device {
     pub fresh: bool,
     /// The whole identity of this ETag is at hand for an update.
     pub held: Option<String>,
+    /// The keys of the identity at hand.
+    pub(crate) keys: Option<Keys>,
     /// An outcome to publish for an event whose message is still to be acknowledged.
     pub report: Option<Done>,
     /// The delivery of this handling.
@@ -263,6 +283,13 @@ pub struct Device {
 }
 
 impl Device {
+    /// The hub has just shown this.
+    pub(crate) fn hold(&mut self, found: Option<Facts>) {
+        self.fresh = true;
+        self.keys = found.as_ref().and_then(|facts| facts.keys.clone());
+        self.held = found.map(|facts| facts.etag);
+    }
+
     /// A device as loaded: `written_at` is the time of the stored version by the store's clock.
     #[must_use]
     pub fn loaded(mut record: Record, written_at: Timestamp) -> Self {
@@ -320,6 +347,7 @@ impl Record {
             made: None,
             intents: Vec::new(),
             delivery: Delivery::default(),
+            rotation: None,
             working: None,
             question: None,
             done: None,

@@ -35,11 +35,14 @@ fn on_event(device: &mut Device, event: Event, ctx: &Context<'_>) -> Effect {
     let Some(integration) = ctx.integration else {
         return ignore(device, event);
     };
-    if let Some(record) = &mut device.record {
-        record.move_to(integration);
-    }
     match merge(device, event, integration) {
-        Verdict::Work => advance(device, ctx),
+        Verdict::Work => {
+            // An event that asks for nothing leaves a record of an earlier hub settled as it is.
+            if let Some(record) = &mut device.record {
+                record.move_to(integration);
+            }
+            advance(device, ctx)
+        }
         Verdict::Ended(done) => {
             device.report = Some(done);
             report(device)
@@ -140,8 +143,7 @@ fn on_read(device: &mut Device, reply: ReadReply, ctx: &Context<'_>) -> Effect {
     record.close_dead_intents(found.as_ref(), |intent| {
         intent.expiry(reply.began, ctx.policy) <= reply.began && intent.seen_at.is_some()
     });
-    device.fresh = true;
-    device.held = found.map(|facts| facts.etag);
+    device.hold(found);
     advance(device, ctx)
 }
 
@@ -153,11 +155,10 @@ fn on_reply(device: &mut Device, reply: WriteReply, ctx: &Context<'_>) -> Effect
     match reply.result {
         Ok(found) => {
             record.see(found.as_ref());
-            record.intents.retain(|intent| intent.id != reply.intent);
+            record.succeeded(&reply.intent);
             record.close_dead_intents(found.as_ref(), |_| false);
             record.retry.succeeded();
-            device.fresh = true;
-            device.held = found.map(|facts| facts.etag);
+            device.hold(found);
             advance(device, ctx)
         }
         Err((failure, fate)) => {

@@ -5,7 +5,8 @@
 
 /// [`lifecycle::EventId`] of an event, the same for every replay of it.
 pub const EVENT_ID: &str = "Iothub-Event-Id";
-/// How often the event has come out of the dead-letter stream; absent means 0.
+/// Which life of the event this is: the number of the dead letter it was made from, or more;
+/// absent means 0, the first.
 pub const REPLAY: &str = "Iothub-Replay";
 /// Stream sequence of the dead letter that a replayed event was made from.
 pub const REPLAY_OF: &str = "Iothub-Replay-Of";

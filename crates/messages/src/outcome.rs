@@ -25,7 +25,7 @@ pub struct OutcomeMessage {
     pub outcome: Outcome,
     /// Why, where the outcome alone does not say it.
     pub reason: Option<String>,
-    /// How often the event has come out of the dead-letter stream.
+    /// Which life of the event ended: as in [`lifecycle::Event::replay`].
     pub replay: u64,
 }
 

@@ -3,12 +3,12 @@
 //! Time passes only when something waits for it: a request may still live, the alarm clock is
 //! set, or a worker must hurry to send. Ticks that nobody could notice would only multiply states.
 
-use lifecycle::Effect;
+use lifecycle::{Effect, Wish};
 
 use crate::{
     rule::needs_sweep,
     scenario::Scenario,
-    state::{Message, Phase, State, Task, Worker, World},
+    state::{Message, Phase, State, Stored, Task, Worker, World},
     turn::Saving,
 };
 
@@ -56,6 +56,8 @@ pub enum Deed {
     Edit(Edit),
     /// A dead letter is replayed, and removed or not.
     Replay(usize, bool),
+    /// An operator wishes for something.
+    Wish(Wish),
     /// The sweep comes by and finds what no event tells.
     Sweep,
 }
@@ -247,6 +249,10 @@ fn accidents(scenario: &Scenario, state: &State, world: &World, deeds: &mut Vec<
             let known = made.filter(|made| made.generation == identity.generation);
             deeds.extend(known.map(|_| Deed::Edit(Edit::Forge)));
         }
+    }
+    let settled = |stored: &Stored| stored.record.is_settled() && stored.record.status.creates();
+    if left.wishes > 0 && world.store.as_deref().is_some_and(settled) {
+        deeds.extend([Wish::NewKey, Wish::EndOldKey, Wish::Delivery].map(Deed::Wish));
     }
     if left.replays > 0 {
         for letter in 0..world.letters.len() {

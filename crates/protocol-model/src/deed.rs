@@ -1,12 +1,12 @@
 //! What happens to one device, and what it costs.
 
-use lifecycle::{DeliveryReply, Failure};
+use lifecycle::{DeliveryReply, DeviceRef, EventId, Failure, Record, Wish};
 
 use crate::{
     action::{Deed, Edit},
-    hub::take_effect,
+    hub::{judge_key, take_effect},
     shared::Shared,
-    state::{Identity, Message, Phase, State, Task, Worker},
+    state::{Identity, Message, Phase, State, Task, Worker, print},
     turn::Turn,
 };
 
@@ -26,6 +26,7 @@ pub(crate) fn spend(state: &mut State, before: &State, device: usize, deed: Deed
         Deed::RollBack => left.rollbacks -= 1,
         Deed::Edit(_) => left.hands -= 1,
         Deed::Replay(..) => left.replays -= 1,
+        Deed::Wish(_) => left.wishes -= 1,
         Deed::Receive(_)
         | Deed::Ring
         | Deed::Step(_)
@@ -76,6 +77,7 @@ impl Turn<'_> {
             Deed::Edit(edit) => self.edit(edit),
             Deed::Replay(place, removed) => self.replay(place, removed),
             Deed::Sweep => self.sweep(),
+            Deed::Wish(wish) => self.wish(wish),
         }
     }
 
@@ -117,8 +119,9 @@ impl Turn<'_> {
 
     fn arrive(&mut self, place: usize) {
         let parcel = self.world.parcels.remove(place);
-        let fingerprint = format!("key of {}", parcel.generation);
-        self.world.delivered = Some((parcel.hub, parcel.generation));
+        let fingerprint = print(&parcel.generation, parcel.key);
+        self.world.delivered = Some((parcel.hub, parcel.generation, parcel.key));
+        judge_key(self.world);
         if let Some(place) = self.waiting(&Phase::Deliver(parcel.claim.clone())) {
             let input = lifecycle::Input::Delivered(DeliveryReply {
                 claim: parcel.claim,
@@ -165,6 +168,7 @@ impl Turn<'_> {
                     enabled: true,
                     mark: old.filter(|_| edit == Edit::Forge),
                     ours: false,
+                    keys: (0, 1),
                 });
             }
         }
@@ -199,15 +203,31 @@ impl Turn<'_> {
         if std::mem::take(&mut self.world.rolled_back.0) {
             self.world.messages.push(newest);
         }
-        let event = scenario.event(newest.event, 0);
-        if let Some(stored) = &self.world.store {
-            let mut stored = (**stored).clone();
-            if stored.record.doubt(&event.about, event.id) {
-                stored.version += 1;
-                stored.written_at = self.now;
-                self.world.store = Some(Shared::new(stored));
-            }
-        }
+        self.change(Record::doubt);
         self.world.wakes.push(self.now);
+    }
+
+    /// Somebody wishes for something; the worker is woken if that can be had now.
+    fn wish(&mut self, wish: Wish) {
+        if self.change(|record, about, look| record.grant(wish, about, look)) {
+            self.world.wakes.push(self.now);
+        }
+    }
+
+    /// Changes the record as the sweeper does, under the name of a look.
+    fn change(&mut self, change: impl FnOnce(&mut Record, &DeviceRef, EventId) -> bool) -> bool {
+        let place = u8::try_from(self.scenario.events.len()).unwrap_or(u8::MAX);
+        let look = self.scenario.event(place, 0);
+        let Some(stored) = &self.world.store else {
+            return false;
+        };
+        let mut stored = (**stored).clone();
+        let changed = change(&mut stored.record, &look.about, look.id);
+        if changed {
+            stored.version += 1;
+            stored.written_at = self.now;
+            self.world.store = Some(Shared::new(stored));
+        }
+        changed
     }
 }

@@ -1,6 +1,6 @@
 //! The hub's side of a request, and the judgement of its effect.
 
-use lifecycle::{Facts, Failure, Fate, HubWrite, Status};
+use lifecycle::{Facts, Failure, Fate, HubWrite, KeyChange, Status};
 
 use crate::{
     mutant::Mutant,
@@ -40,6 +40,7 @@ pub(crate) fn take_effect(
                 enabled: true,
                 mark: Some(mark.clone()),
                 ours: true,
+                keys: (0, 1),
             })
         }
         (HubWrite::Update { etag, enable, .. }, _) => {
@@ -49,6 +50,25 @@ pub(crate) fn take_effect(
             Some(Identity {
                 etag: world.name('t'),
                 enabled: *enable,
+                ..identity
+            })
+        }
+        (HubWrite::Keys { etag, change, .. }, _) => {
+            let Some(identity) = fits(etag) else {
+                return conflict;
+            };
+            let (primary, secondary) = identity.keys;
+            let fresh = primary.max(secondary) + 1;
+            let keys = match change {
+                KeyChange::RenewSecondary if mutant == Some(Mutant::RenewsPrimary) => {
+                    (fresh, secondary)
+                }
+                KeyChange::RenewSecondary => (primary, fresh),
+                KeyChange::Swap => (secondary, primary),
+            };
+            Some(Identity {
+                etag: world.name('t'),
+                keys,
                 ..identity
             })
         }
@@ -63,7 +83,19 @@ pub(crate) fn take_effect(
     judge(world, flight, before.as_ref(), scenario);
     let facts = after.as_ref().map(Identity::facts);
     world.hubs[number].identity = after;
+    judge_key(world);
     Ok(facts)
+}
+
+/// Whether the hub takes the key that the device was given last, if it is of a live identity.
+pub(crate) fn judge_key(world: &mut World) {
+    let Some((hub, generation, key)) = &world.delivered else {
+        return;
+    };
+    let live = world.hubs[usize::from(*hub)].identity.as_ref();
+    if live.is_some_and(|live| live.generation == *generation && !live.takes(*key)) {
+        world.breaks(Rule::Cut);
+    }
 }
 
 /// Holds an effect against the rules.

@@ -21,6 +21,10 @@ use serde::Serialize;
 /// No mutant may need more states than this.
 const STATES_FOR_A_MUTANT: usize = 1_000_000;
 
+/// No scenario may need more states than this, which is some 8 GB: its memory is free again when it
+/// ends, so a longer run takes no more.
+const STATES_AT_ONCE: usize = 40_000_000;
+
 /// Checks the protocol: drives the production core through every interleaving of faults.
 #[derive(Parser)]
 struct Args {
@@ -121,7 +125,8 @@ fn share(args: &Args, queue: Vec<Scenario>, threads: usize, summary: &mut Summar
         let name = scenario.name;
         let about = configuration(&scenario);
         let progress = |seen| eprintln!("{name}: {seen} states so far");
-        let found = explore(scenario, None, threads, (left / others).max(1), progress);
+        let fair = (left / others).clamp(1, STATES_AT_ONCE);
+        let found = explore(scenario, None, threads, fair, progress);
         others -= 1;
         summary.unique_states += found.unique_states;
         summary.violations += found.broken.len() + usize::from(!found.ends_well);

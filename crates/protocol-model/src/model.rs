@@ -43,6 +43,7 @@ impl Model for Protocol {
             enabled: true,
             mark: None,
             ours: false,
+            keys: (0, 1),
         };
         let mut starts = vec![None];
         starts.extend(self.scenario.foreign.then_some(Some(foreign)));
@@ -123,6 +124,10 @@ impl Model for Protocol {
             Property::always(
                 "S5 only keys of our identities are delivered",
                 |_, state: &State| state.keeps(Rule::Key),
+            ),
+            Property::always(
+                "S5 the device's key is one that the hub takes",
+                |_, state: &State| state.keeps(Rule::Cut),
             ),
             Property::always(
                 "S6 every event is pending, owed or ended",

@@ -75,6 +75,8 @@ mutants! {
     ForgetsClaims: "reborn",
     /// S5: what is delivered is not checked to be of the identity that was meant.
     DeliversUnchecked: "key",
+    /// S5: the key that the device has is renewed, not the other one.
+    RenewsPrimary: "rotated",
     /// S6: a message is acknowledged when it is received.
     AcksFirst: "gone",
     /// S6: a message is acknowledged without saving that the record owes its event.

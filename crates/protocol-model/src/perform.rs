@@ -1,7 +1,7 @@
 //! Performing an effect, as the reconciler does: one call of a port, and its answer to the core.
 
 use lifecycle::{
-    DeliveryReply, Effect, Failure, Fate, HubWrite, Input, IntentId, ReadReply, WriteReply,
+    DeliveryReply, Effect, Failure, Fate, HubWrite, Input, IntentId, KeySlot, ReadReply, WriteReply,
 };
 
 use crate::{
@@ -29,9 +29,11 @@ impl Turn<'_> {
             }
             Effect::Read => return Some(self.read(worker)),
             Effect::Write(request) => return Some(self.send(worker, request)),
-            Effect::Deliver { claim, generation } => {
-                return Some(self.deliver(worker, claim, generation));
-            }
+            Effect::Deliver {
+                claim,
+                generation,
+                key,
+            } => return Some(self.deliver(worker, claim, generation, key)),
             Effect::Tag { etag } => Input::Tagged(self.tag(&worker, &etag)),
             Effect::AskMender => Input::Mender(Ok(self.scenario.mender)),
             Effect::DeadLetter(event, _) => {
@@ -83,7 +85,7 @@ impl Turn<'_> {
 
     fn read(&mut self, mut worker: Worker) -> Worker {
         let found = self.identity(&worker).map(Identity::facts);
-        worker.held = found.as_ref().map(|facts| facts.generation.clone());
+        worker.held = self.identity(&worker).map(Identity::in_hand);
         if self.is(Mutant::DatesReadsLate) {
             worker.phase = Phase::Read(found);
             return worker;
@@ -131,11 +133,20 @@ impl Turn<'_> {
         result: Reply,
     ) -> Worker {
         let shown = result.as_ref().ok().and_then(Option::as_ref);
-        worker.held = shown.map(|facts| facts.generation.clone());
+        worker.held = self
+            .identity(&worker)
+            .filter(|_| shown.is_some())
+            .map(Identity::in_hand);
         self.decide(worker, Input::Replied(WriteReply { intent, result }))
     }
 
-    fn deliver(&mut self, mut worker: Worker, claim: IntentId, generation: String) -> Worker {
+    fn deliver(
+        &mut self,
+        mut worker: Worker,
+        claim: IntentId,
+        generation: String,
+        key: KeySlot,
+    ) -> Worker {
         let refused = |failure| {
             Input::Delivered(DeliveryReply {
                 claim: claim.clone(),
@@ -144,15 +155,13 @@ impl Turn<'_> {
             })
         };
         if worker.held.is_none() {
-            worker.held = self
-                .identity(&worker)
-                .map(|identity| identity.generation.clone());
+            worker.held = self.identity(&worker).map(Identity::in_hand);
         }
         let unchecked = self.is(Mutant::DeliversUnchecked);
-        let Some(held) = worker
+        let Some((held, keys)) = worker
             .held
             .clone()
-            .filter(|held| unchecked || *held == generation)
+            .filter(|held| unchecked || held.0 == generation)
         else {
             return self.decide(worker, refused(Failure::Conflict));
         };
@@ -170,6 +179,10 @@ impl Turn<'_> {
             hub: worker.hub,
             generation: held,
             meant: generation,
+            key: match key {
+                KeySlot::Primary => keys.0,
+                KeySlot::Secondary => keys.1,
+            },
             deadline: worker.saved_at + self.scenario.lease,
         });
         worker.phase = Phase::Deliver(claim);
@@ -199,7 +212,9 @@ impl Turn<'_> {
                 intent: request.intent().clone(),
                 result: Err((failure, Fate::Done)),
             }),
-            Effect::Deliver { claim, generation } => Input::Delivered(DeliveryReply {
+            Effect::Deliver {
+                claim, generation, ..
+            } => Input::Delivered(DeliveryReply {
                 claim: claim.clone(),
                 generation: generation.clone(),
                 result: Err((failure, Fate::Done)),

@@ -30,6 +30,8 @@ pub enum Rule {
     Second,
     /// S5: the key of an identity that is not ours was delivered.
     Key,
+    /// S5: the key in the device's hands was ended, or it was given one that the hub does not take.
+    Cut,
     /// S7: an event has two live dead letters.
     Letters,
     /// S10: a request went to another hub than that of the tenant's integration.
@@ -170,7 +172,9 @@ fn agrees(world: &World, hub: u8, scenario: &Scenario) -> bool {
     if given_up {
         return true;
     }
+    let rotated = record.rotation.is_none() || !record.status.creates();
     record.is_settled()
+        && rotated
         && shows(
             world,
             world.hubs[usize::from(hub)].identity.as_ref(),
@@ -191,7 +195,7 @@ fn shows(world: &World, identity: Option<&Identity>, hub: u8, scenario: &Scenari
         (Wanted::Enabled, None) => !scenario.end.creates(),
         (Wanted::Enabled, Some(identity)) => {
             let delivered = world.delivered.as_ref();
-            let has_key = delivered == Some(&(hub, identity.generation.clone()));
+            let has_key = delivered == Some(&(hub, identity.generation.clone(), identity.keys.0));
             identity.enabled && (has_key || !scenario.end.creates())
         }
     }

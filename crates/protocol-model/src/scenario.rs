@@ -48,6 +48,8 @@ pub struct Faults {
     pub switches: u8,
     /// A dead letter is replayed.
     pub replays: u8,
+    /// An operator wishes for a connection string, a new key or the end of the old one.
+    pub wishes: u8,
     /// The gate puts off a request.
     pub deferrals: u8,
     /// Nobody knows whether a save succeeded.

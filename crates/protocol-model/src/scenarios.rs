@@ -18,6 +18,7 @@ const NONE: Faults = Faults {
     hands: 0,
     switches: 0,
     replays: 0,
+    wishes: 0,
     deferrals: 0,
     unknown_saves: 0,
 };
@@ -81,7 +82,6 @@ pub fn small() -> Vec<Scenario> {
         play("closed", 1, &[on(1).of(1), gone(2).of(1)], CRASH),
         play("twice-made", 1, &[on(1), off(2), gone(3)], TIMEOUT),
         play("reborn", 1, &reborn(), TIMEOUT),
-        play("robbed", 2, &[on(1), on(2)], ROBBED),
         Scenario {
             mender: MenderView::Known(Status::Rejected),
             ..play("tie", 1, &[on(1), on(2), off(2)], CRASH)
@@ -141,6 +141,7 @@ pub fn small() -> Vec<Scenario> {
                 ..CRASH
             },
         ),
+        play("rotated", 1, &[on(1)], Faults { wishes: 2, ..BOTH }),
         Scenario {
             wait: 1,
             ..play(
@@ -153,6 +154,7 @@ pub fn small() -> Vec<Scenario> {
                 },
             )
         },
+        play("robbed", 2, &[on(1), on(2)], ROBBED),
     ]
 }
 
@@ -161,6 +163,12 @@ pub fn small() -> Vec<Scenario> {
 pub fn large() -> Vec<Scenario> {
     let gone_2 = [on(1), gone(2)];
     let mut large = vec![
+        play(
+            "rotated-3",
+            3,
+            &[on(1), off(2), on(3)],
+            Faults { wishes: 2, ..BOTH },
+        ),
         play(
             "robbed-3",
             3,

@@ -3,7 +3,9 @@
 //! Names of intents, ETags and generations are small numbers in the order in which they were made,
 //! and exchangeable parts are kept in an order of their own, so that equal worlds are equal states.
 
-use lifecycle::{Answer, Device, Effect, Facts, HubWrite, IntentId, Key, Mark, Outcome, Record};
+use lifecycle::{
+    Answer, Device, Effect, Facts, HubWrite, IntentId, Key, Keys, Mark, Outcome, Record,
+};
 
 use crate::{rule::Rule, scenario::Faults, shared::Shared};
 
@@ -41,8 +43,8 @@ pub struct World {
     pub wakes: Vec<u8>,
     /// Workers that hold a message.
     pub workers: Vec<Shared<Worker>>,
-    /// Identity whose connection string the device got last: hub and generation.
-    pub delivered: Option<(u8, String)>,
+    /// Identity whose connection string the device got last: hub, generation and key.
+    pub delivered: Option<(u8, String, u8)>,
     /// Outcomes by event and life; the first of each counts.
     pub outcomes: Vec<(u8, u8, Outcome)>,
     /// Lives of events that were published.
@@ -96,6 +98,8 @@ pub struct Identity {
     pub mark: Option<Mark>,
     /// Whether we made it, whatever marks say.
     pub ours: bool,
+    /// Numbers of its primary and its secondary key.
+    pub keys: (u8, u8),
 }
 
 /// A request under way.
@@ -124,6 +128,8 @@ pub struct Parcel {
     pub generation: String,
     /// The identity that it was to be.
     pub meant: String,
+    /// The key in it.
+    pub key: u8,
     /// It arrives before this tick or never.
     pub deadline: u8,
 }
@@ -169,8 +175,8 @@ pub struct Worker {
     pub unsent: Option<IntentId>,
     /// An answer that is not stored yet.
     pub answer: Option<Answer>,
-    /// Generation of the identity at hand.
-    pub held: Option<String>,
+    /// The identity at hand.
+    pub held: Option<Held>,
     /// When the last save was made.
     pub saved_at: u8,
     /// What it does next.
@@ -194,6 +200,15 @@ pub enum Phase {
     Deliver(IntentId),
 }
 
+/// An identity at hand: its generation, its primary and its secondary key.
+pub type Held = (String, (u8, u8));
+
+/// The fingerprint of a key.
+#[must_use]
+pub fn print(generation: &str, key: u8) -> String {
+    format!("{generation}/{key}")
+}
+
 impl Identity {
     /// What a reply shows.
     #[must_use]
@@ -203,7 +218,23 @@ impl Identity {
             etag: self.etag.clone(),
             enabled: self.enabled,
             mark: self.mark.clone(),
+            keys: Some(Keys {
+                primary: print(&self.generation, self.keys.0),
+                secondary: print(&self.generation, self.keys.1),
+            }),
         }
+    }
+
+    /// What a worker that has seen it holds.
+    #[must_use]
+    pub fn in_hand(&self) -> Held {
+        (self.generation.clone(), self.keys)
+    }
+
+    /// Whether the hub takes this key of this generation.
+    #[must_use]
+    pub const fn takes(&self, key: u8) -> bool {
+        self.keys.0 == key || self.keys.1 == key
     }
 }
 

@@ -70,6 +70,21 @@ impl Gate {
         }
     }
 
+    /// Asks for one request to a twin: it has a pace of its own, but needs the same credential.
+    pub(crate) fn ask_for_twin(&self, integration: &IntegrationRef) -> Pass {
+        self.suspended_for(integration)
+            .map_or(Pass::After(Duration::ZERO), Pass::Later)
+    }
+
+    /// Learns from how a request to a twin ended.
+    pub(crate) fn learn_of_twin(&self, integration: &IntegrationRef, failure: Option<&Failure>) {
+        match failure {
+            None | Some(Failure::Conflict | Failure::Permanent(_)) => self.resume(&integration.id),
+            Some(Failure::Credentials(reason)) => self.suspend(integration, reason),
+            Some(Failure::Transient(_) | Failure::Throttled { .. } | Failure::Full(_)) => {}
+        }
+    }
+
     fn suspended_for(&self, integration: &IntegrationRef) -> Option<Duration> {
         let now = Instant::now();
         let mut suspended = self

@@ -318,16 +318,7 @@ where
 
     /// Waits for the hub's pace, or turns the step into a deferral.
     async fn pass_gate(&self, handling: &Handling<H::Hub>, step: Step) -> Step {
-        let asks_hub = match step.effect {
-            Effect::Read | Effect::Write(_) => true,
-            // The identity with its key is read first, unless it is at hand.
-            Effect::Deliver { .. } => handling.held.is_none(),
-            _ => false,
-        };
-        let Some(hub) = handling.hub.as_ref().filter(|_| asks_hub) else {
-            return step;
-        };
-        match self.gate.ask(hub.integration(), hub.allowed_per_minute()) {
+        match self.ask_gate(handling, &step.effect) {
             Pass::After(wait) => {
                 if !wait.is_zero() {
                     tokio::time::sleep(wait).await;
@@ -339,6 +330,21 @@ where
                 self.next(handling, step.device, Input::Deferred(until))
             }
         }
+    }
+
+    fn ask_gate(&self, handling: &Handling<H::Hub>, effect: &Effect) -> Pass {
+        let free = Pass::After(Duration::ZERO);
+        let Some(hub) = &handling.hub else {
+            return free;
+        };
+        match effect {
+            Effect::Read | Effect::Write(_) => {}
+            // The identity with its key is read first, unless it is at hand.
+            Effect::Deliver { .. } if handling.held.is_none() => {}
+            Effect::Tag { .. } => return self.gate.ask_for_twin(hub.integration()),
+            _ => return free,
+        }
+        self.gate.ask(hub.integration(), hub.allowed_per_minute())
     }
 
     /// Stores the record if it has changed; false if somebody else was quicker.

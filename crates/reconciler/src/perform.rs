@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lifecycle::{
-    DeliveryReply, Device, Effect, Event, Failure, Fate, HubWrite, Input, Parked, ReadReply,
-    Timestamp, WriteReply,
+    DeliveryReply, Device, Effect, Event, Failure, Fate, HubWrite, Input, KeySlot, Parked,
+    ReadReply, Timestamp, WriteReply,
 };
 
 use crate::handler::{Handling, Reconciler, Work};
@@ -42,8 +42,12 @@ where
             }
             Effect::Read => Input::Read(self.read(work, handling).await),
             Effect::Write(request) => Input::Replied(self.write(work, request, handling).await),
-            Effect::Deliver { claim, generation } => {
-                let result = self.deliver(work, &generation, handling).await;
+            Effect::Deliver {
+                claim,
+                generation,
+                key,
+            } => {
+                let result = self.deliver(work, &generation, key, handling).await;
                 Input::Delivered(DeliveryReply {
                     claim,
                     generation,
@@ -169,6 +173,7 @@ where
         &self,
         work: &Work,
         generation: &str,
+        key: KeySlot,
         handling: &mut Handling<H::Hub>,
     ) -> Result<String, (Failure, Fate)> {
         if handling.held.is_none() {
@@ -189,7 +194,7 @@ where
         }
         count(&self.counters.deliveries);
         self.mender
-            .deliver(&work.about, hub.integration(), &held.identity)
+            .deliver(&work.about, hub.integration(), &held.identity, key)
             .await
     }
 
@@ -200,7 +205,12 @@ where
         handling: &Handling<H::Hub>,
     ) -> Result<(), Failure> {
         match &handling.hub {
-            Some(hub) => hub.tag(&work.about, etag).await,
+            Some(hub) => {
+                let result = hub.tag(&work.about, etag).await;
+                let failure = result.as_ref().err();
+                self.gate.learn_of_twin(hub.integration(), failure);
+                result
+            }
             None => Err(no_hub()),
         }
     }

@@ -7,8 +7,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use lifecycle::{
-    DeviceRef, Done, Event, EventId, Facts, Failure, Fate, HubWrite, IntegrationRef, MenderView,
-    Parked, Record, TenantId, Timestamp,
+    DeviceRef, Done, Event, EventId, Facts, Failure, Fate, HubWrite, IntegrationRef, KeySlot,
+    MenderView, Parked, Record, TenantId, Timestamp,
 };
 
 /// What a store or a stream could not do.
@@ -128,8 +128,8 @@ pub trait Hub: Send + Sync {
         device: &DeviceRef,
     ) -> impl Future<Output = Result<Option<Seen<Self::Identity>>, Failure>> + Send;
 
-    /// Sends one conditional request. `held` is the identity to update; an update is only asked
-    /// for with the identity of its ETag at hand. A delete that finds nothing has succeeded; an
+    /// Sends one conditional request. `held` is the identity to update; an update, also one of its
+    /// keys, is only asked for with the identity of its ETag at hand. A delete that finds nothing has succeeded; an
     /// update that finds nothing is [`Failure::Conflict`].
     fn write(
         &self,
@@ -161,13 +161,14 @@ pub trait Mender: Send + Sync {
     /// The identity that holds the key, as [`Hub::Identity`].
     type Identity: Send + Sync;
 
-    /// Hands the connection string made of the identity's primary key to the device's
-    /// configuration and deploys it. Returns the fingerprint of the key.
+    /// Hands the connection string made of this key of the identity to the device's
+    /// configuration and deploys it. Returns the fingerprint of the key, as in [`Facts::keys`].
     fn deliver(
         &self,
         device: &DeviceRef,
         integration: &IntegrationRef,
         identity: &Self::Identity,
+        key: KeySlot,
     ) -> impl Future<Output = Result<String, (Failure, Fate)>> + Send;
 
     /// What `deviceauth` says of a device.

@@ -6,6 +6,7 @@ use reconciler::ports::{Hub, Seen};
 use serde_json::{Value, json};
 
 use super::failure::of_hub;
+use super::keys;
 use crate::integration::Tier;
 
 /// The tag that tells people that Mender looks after the twin's device.
@@ -52,7 +53,20 @@ impl Hub for HubPort {
         let id = device_id(device)?;
         match request {
             HubWrite::Create { mark, .. } => self.create(id, mark).await,
-            HubWrite::Update { etag, enable, .. } => self.update(etag, *enable, held).await,
+            HubWrite::Update { etag, enable, .. } => {
+                let mut identity = at_hand(etag, held)?.clone();
+                identity.set_status(if *enable {
+                    Status::Enabled
+                } else {
+                    Status::Disabled
+                });
+                self.replied(self.client.update_device(&identity).await)
+            }
+            HubWrite::Keys { etag, change, .. } => {
+                let identity = keys::changed(at_hand(etag, held)?, *change)
+                    .map_err(|error| (Failure::Permanent(error.to_string()), Fate::Done))?;
+                self.replied(self.client.update_device(&identity).await)
+            }
             HubWrite::Delete { etag, .. } => match self.client.delete_device(&id, etag).await {
                 Ok(()) => Ok(None),
                 Err(error) if error.kind() == Kind::NotFound => Ok(None),
@@ -91,19 +105,6 @@ impl HubPort {
         self.replied(self.client.create_device(&new).await)
     }
 
-    async fn update(&self, etag: &str, enable: bool, held: Option<&Identity>) -> WriteResult {
-        let Some(held) = held.filter(|identity| identity.etag() == Some(etag)) else {
-            return Err((Failure::Conflict, Fate::Done));
-        };
-        let mut identity = held.clone();
-        identity.set_status(if enable {
-            Status::Enabled
-        } else {
-            Status::Disabled
-        });
-        self.replied(self.client.update_device(&identity).await)
-    }
-
     fn replied(&self, result: iothub::Result<Identity>) -> WriteResult {
         match result {
             // An answer without generation or ETag took effect all the same: look again.
@@ -116,6 +117,12 @@ impl HubPort {
             }
         }
     }
+}
+
+/// The identity that a request is to change, if it is still the one of this ETag.
+fn at_hand<'a>(etag: &str, held: Option<&'a Identity>) -> Result<&'a Identity, (Failure, Fate)> {
+    held.filter(|identity| identity.etag() == Some(etag))
+        .ok_or((Failure::Conflict, Fate::Done))
 }
 
 /// The id as the hub's client wants it. Its rules are ours but for what we refuse besides.
@@ -140,6 +147,7 @@ fn seen(identity: Identity) -> Result<Seen<Identity>, Failure> {
         etag: etag.to_owned(),
         enabled: identity.status() == Some(Status::Enabled),
         mark: identity.status_reason().and_then(Mark::parse),
+        keys: keys::fingerprints(&identity),
     };
     Ok(Seen { facts, identity })
 }

@@ -3,16 +3,12 @@
 use std::time::Duration;
 
 use iothub::{AllowedHosts, DeviceId, Identity, device_connection_string};
-use lifecycle::{DeviceRef, Failure, Fate, IntegrationRef, MenderView};
+use lifecycle::{DeviceRef, Failure, Fate, IntegrationRef, KeySlot, MenderView};
 use mender::{Deviceauth, Deviceconfig};
 use reconciler::ports::Mender;
-use ring::digest::{SHA256, digest};
 
+use super::keys::fingerprint;
 use crate::config::{self, ConfigError};
-use crate::seal::hex;
-
-/// Bytes of a key's hash that tell one key from another.
-const FINGERPRINT: usize = 8;
 
 /// Clients of Mender's services.
 #[derive(Clone)]
@@ -53,9 +49,14 @@ impl Mender for MenderPort {
         device: &DeviceRef,
         integration: &IntegrationRef,
         identity: &Identity,
+        key: KeySlot,
     ) -> Result<String, (Failure, Fate)> {
         let refused = |text: String| (Failure::Permanent(text), Fate::Done);
-        let Some(key) = identity.primary_key() else {
+        let key = match key {
+            KeySlot::Primary => identity.primary_key(),
+            KeySlot::Secondary => identity.secondary_key(),
+        };
+        let Some(key) = key else {
             return Err(refused(
                 "the identity has no symmetric key to deliver".to_owned(),
             ));
@@ -80,9 +81,7 @@ impl Mender for MenderPort {
             .deploy(tenant, name)
             .await
             .map_err(|error| of_mender(&error))?;
-        Ok(hex(
-            &digest(&SHA256, key.expose().as_bytes()).as_ref()[..FINGERPRINT]
-        ))
+        Ok(fingerprint(&key))
     }
 
     async fn view(&self, device: &DeviceRef) -> Result<MenderView, Failure> {

@@ -46,8 +46,12 @@ pub(crate) struct Adopt {
 pub(crate) struct Resync {
     #[command(flatten)]
     pub(crate) device: OneDevice,
-    /// Give the device a new key first. The present one stays valid beside it until the next
-    /// rotation, so the device stays connected: rotate again to end it.
+    /// Give the device a new key. The present one works beside it until `--end-old-key`, so the
+    /// device stays connected.
     #[arg(long)]
     pub(crate) rotate_keys: bool,
+    /// End the key that the last rotation has replaced: for when the device has connected with its
+    /// new one. Nothing is delivered.
+    #[arg(long, conflicts_with = "rotate_keys")]
+    pub(crate) end_old_key: bool,
 }

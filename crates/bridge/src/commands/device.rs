@@ -139,6 +139,7 @@ pub(super) fn state(record: &Record) -> String {
     let name = |op: &Op| match op {
         Op::Create => "create",
         Op::Update { .. } => "update",
+        Op::Keys { .. } => "change of keys",
         Op::Delete { .. } => "delete",
     };
     let open: Vec<_> = record

@@ -137,7 +137,7 @@ async fn show(letters: &DeadLetters, sequence: u64, output: Output) -> anyhow::R
             ("class", letter.class.clone()),
             ("reason", letter.reason.clone()),
             ("attempts", letter.attempts.to_string()),
-            ("replayed", format!("{} times", letter.replay)),
+            ("replayed", replayed(&letter)),
             ("received on", letter.subject.clone()),
             ("headers", headers.join("; ")),
             (
@@ -149,6 +149,13 @@ async fn show(letters: &DeadLetters, sequence: u64, output: Output) -> anyhow::R
         text.push_str(&String::from_utf8_lossy(&letter.body));
         print::harmless(text)
     })
+}
+
+fn replayed(letter: &Letter) -> String {
+    match letter.replay {
+        0 => "never".to_owned(),
+        of => format!("from letter {of}"),
+    }
 }
 
 fn gone(sequence: u64) -> String {

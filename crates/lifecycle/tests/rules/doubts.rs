@@ -1,6 +1,6 @@
 //! Looks that no event asked for: they repair what somebody changed in the hub, and decide nothing.
 
-use lifecycle::{DeviceRef, Effect, EventId, Input, Outcome};
+use lifecycle::{DeviceRef, Effect, EventId, Input, Outcome, Wish};
 
 use crate::scene::{Scene, Trouble, accepted, decommissioned, foreign, mark, rejected};
 
@@ -110,7 +110,7 @@ fn an_event_that_comes_during_a_look_wins_and_the_look_is_superseded() {
 fn a_connection_string_is_delivered_again_on_request() {
     let mut scene = Scene::after([accepted(3)]);
     let record = scene.device.record.as_mut().expect("a record");
-    assert!(record.deliver_again(&about(), look()));
+    assert!(record.grant(Wish::Delivery, &about(), look()));
     let effect = scene.play(Input::Woken);
     scene.rest(effect);
     assert_eq!(scene.delivered.len(), 2);

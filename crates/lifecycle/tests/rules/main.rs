@@ -14,5 +14,6 @@ mod ownership;
 mod properties;
 mod questions;
 mod recalling;
+mod rotation;
 mod scene;
 mod waiting;

@@ -83,3 +83,19 @@ fn knowledge_of_the_hub_before_is_not_used() {
     assert_eq!(scene.requests, ["read"]);
     assert_eq!(scene.record().hub, HubView::Absent);
 }
+
+#[test]
+fn an_event_that_asks_for_nothing_leaves_a_record_of_the_hub_before_as_it_is() {
+    let mut scene = Scene::after([accepted(1), rejected(2)]);
+    let before = scene.record().clone();
+    scene.integration = Some(hub("h2"));
+    for event in [accepted(1), rejected(2), rejected(1)] {
+        scene.play(Input::Event(event));
+    }
+    assert_eq!(
+        *scene.record(),
+        before,
+        "settled, and left to the sweep to tell of"
+    );
+    assert!(scene.requests.is_empty());
+}

@@ -110,6 +110,7 @@ fn an_open_create_holds_up_the_delete_of_another_identity_of_ours() {
     let (mut scene, _) = with_open_create();
     scene.identity = Some(Facts {
         mark: Some(mark("i", "another")),
+        keys: None,
         ..foreign()
     });
     let effect = scene.play(Input::Event(decommissioned()));

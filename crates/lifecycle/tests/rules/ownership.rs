@@ -9,6 +9,7 @@ use crate::scene::{
 fn marked(integration: &str) -> Facts {
     Facts {
         mark: Some(mark(integration, "x-old")),
+        keys: None,
         ..foreign()
     }
 }

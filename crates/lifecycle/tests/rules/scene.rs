@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use lifecycle::{
     Context, DeliveryReply, Device, DeviceRef, Done, Effect, Event, EventId, Facts, Failure, Fate,
-    HubView, HubWrite, Input, IntegrationRef, IntentId, Mark, MenderView, Outcome, ReadReply,
-    Record, RetryPolicy, Status, Timestamp, WriteReply, next,
+    HubView, HubWrite, Input, IntegrationRef, IntentId, KeyChange, KeySlot, Keys, Mark, MenderView,
+    Outcome, ReadReply, Record, RetryPolicy, Status, Timestamp, WriteReply, next,
 };
 
 /// A request takes effect within this time after its intent was stored, or never.
@@ -130,6 +130,8 @@ pub(crate) struct Scene {
     pub(crate) undelivered: Vec<(Failure, Fate)>,
     /// Generations whose connection string reached the device.
     pub(crate) delivered: Vec<String>,
+    /// Fingerprint of the key that the device has.
+    pub(crate) in_hand: Option<String>,
     /// Outcomes, as published.
     pub(crate) ended: Vec<Done>,
     /// Requests to the hub, in order: `read`, `create`, `enable`, `disable`, `delete`.
@@ -150,6 +152,7 @@ impl Scene {
             trouble: Vec::new(),
             undelivered: Vec::new(),
             delivered: Vec::new(),
+            in_hand: None,
             ended: Vec::new(),
             requests: Vec::new(),
             dead: Vec::new(),
@@ -261,10 +264,14 @@ impl Scene {
                 intent: request.intent().clone(),
                 result: self.write(request),
             }),
-            Effect::Deliver { claim, generation } => Input::Delivered(DeliveryReply {
+            Effect::Deliver {
+                claim,
+                generation,
+                key,
+            } => Input::Delivered(DeliveryReply {
                 claim: claim.clone(),
                 generation: generation.clone(),
-                result: self.deliver(generation),
+                result: self.deliver(generation, *key),
             }),
             Effect::Tag { .. } => Input::Tagged(Ok(())),
             Effect::AskMender => Input::Mender(Ok(self.mender)),
@@ -279,12 +286,31 @@ impl Scene {
         })
     }
 
-    fn deliver(&mut self, generation: &str) -> Result<String, (Failure, Fate)> {
+    fn deliver(&mut self, generation: &str, key: KeySlot) -> Result<String, (Failure, Fate)> {
         if let Some(failure) = self.undelivered.pop() {
             return Err(failure);
         }
         self.delivered.push(generation.to_owned());
-        Ok(format!("key of {generation}"))
+        let live = self.identity.as_ref();
+        let print = match (live.and_then(|facts| facts.keys.clone()), key) {
+            (Some(keys), KeySlot::Primary) => keys.primary,
+            (Some(keys), KeySlot::Secondary) => keys.secondary,
+            (None, _) => format!("key of {generation}"),
+        };
+        self.in_hand = Some(print.clone());
+        Ok(print)
+    }
+
+    /// S5: the key that the device has is one that the hub takes.
+    #[track_caller]
+    pub(crate) fn assert_online(&self) {
+        let live = self.identity.as_ref();
+        let keys = live.and_then(|facts| facts.keys.as_ref()).expect("keys");
+        let in_hand = self.in_hand.as_ref().expect("a key was delivered");
+        assert!(
+            [&keys.primary, &keys.secondary].contains(&in_hand),
+            "{keys:?}"
+        );
     }
 
     /// What a read shows now.
@@ -301,6 +327,10 @@ impl Scene {
             HubWrite::Create { .. } => "create",
             HubWrite::Update { enable: true, .. } => "enable",
             HubWrite::Update { enable: false, .. } => "disable",
+            HubWrite::Keys { change, .. } => match change {
+                KeyChange::RenewSecondary => "renew",
+                KeyChange::Swap => "swap",
+            },
             HubWrite::Delete { .. } => "delete",
         });
         let trouble = self.trouble.pop();
@@ -324,6 +354,10 @@ impl Scene {
             (HubWrite::Create { mark, .. }, place @ None) => {
                 *place = Some(Facts {
                     generation: format!("g-{etag}"),
+                    keys: Some(Keys {
+                        primary: format!("primary of {etag}"),
+                        secondary: format!("secondary of {etag}"),
+                    }),
                     etag,
                     enabled: true,
                     mark: Some(mark.clone()),
@@ -336,6 +370,19 @@ impl Scene {
                 Some(facts),
             ) if *held == facts.etag => {
                 facts.enabled = *enable;
+                facts.etag = etag;
+            }
+            (
+                HubWrite::Keys {
+                    etag: held, change, ..
+                },
+                Some(facts),
+            ) if *held == facts.etag => {
+                let keys = facts.keys.as_mut().expect("keys");
+                match change {
+                    KeyChange::RenewSecondary => keys.secondary = format!("secondary of {etag}"),
+                    KeyChange::Swap => std::mem::swap(&mut keys.primary, &mut keys.secondary),
+                }
                 facts.etag = etag;
             }
             (HubWrite::Delete { etag: held, .. }, place @ Some(_))
@@ -370,6 +417,7 @@ pub(crate) fn foreign() -> Facts {
         etag: "e-foreign".into(),
         enabled: true,
         mark: None,
+        keys: None,
     }
 }
 

@@ -50,6 +50,7 @@ pub(crate) fn record(record: &Record) -> String {
         let op = match &intent.op {
             Op::Create => "create".into(),
             Op::Update { etag, enable } => format!("update@{etag} on={enable}"),
+            Op::Keys { etag, change } => format!("{change:?}@{etag}"),
             Op::Delete { etag } => format!("delete@{etag}"),
         };
         let _ = write!(text, " {}:{op}:{}", intent.id.0, key(&intent.key));

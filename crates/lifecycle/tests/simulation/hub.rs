@@ -48,6 +48,7 @@ impl Hub {
                 etag: format!("e{n}"),
                 enabled: n.is_multiple_of(2),
                 mark,
+                keys: None,
             },
             ours: false,
             made_for: None,
@@ -69,6 +70,7 @@ impl Hub {
                     etag,
                     enabled: true,
                     mark: Some(mark.clone()),
+                    keys: None,
                 };
                 *place = Some(Identity {
                     facts,

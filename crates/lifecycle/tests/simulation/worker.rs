@@ -211,7 +211,9 @@ impl Worker {
             }
             Effect::Read => Phase::Reading(self.now(world)),
             Effect::Write(request) => self.send(me, request, world),
-            Effect::Deliver { claim, generation } => self.deliver(me, claim, generation, world),
+            Effect::Deliver {
+                claim, generation, ..
+            } => self.deliver(me, claim, generation, world),
             Effect::Tag { etag } => Phase::Decide(Input::Tagged(world.tag(&etag))),
             Effect::AskMender => Phase::Decide(Input::Mender(world.ask_mender())),
             Effect::DeadLetter(event, _) => {

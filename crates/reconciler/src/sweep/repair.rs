@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lifecycle::{DeviceRef, Event, EventId, Record, Status, Wanted};
+use lifecycle::{DeviceRef, Event, EventId, Record, Status, Wanted, Wish};
 
 use super::brake::Repair;
 use super::pass::{Pass, Sweeper};
@@ -142,11 +142,11 @@ where
         self.arm(about, &stored.record).await
     }
 
-    /// Has the connection string delivered once more. False if the record is not settled, or there
-    /// is none.
-    pub async fn deliver_again(&self, about: &DeviceRef, name: &str) -> PortResult<bool> {
+    /// Has the connection string delivered once more, or a key changed. False if the record is not
+    /// settled, or there is none.
+    pub async fn grant(&self, wish: Wish, about: &DeviceRef, name: &str) -> PortResult<bool> {
         let id = EventId(format!("{name}{}", (self.fresh)()));
-        self.change(about, |record| record.deliver_again(about, id))
+        self.change(about, |record| record.grant(wish, about, id))
             .await
     }
 

@@ -5,6 +5,7 @@ mod clocks;
 mod durability;
 mod pacing;
 mod races;
+mod rotation;
 mod servers;
 mod slowness;
 mod together;

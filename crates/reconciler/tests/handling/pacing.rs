@@ -21,6 +21,7 @@ fn ours() -> Facts {
             integration: "i".into(),
             intent: IntentId("before".into()),
         }),
+        keys: None,
     }
 }
 
@@ -53,6 +54,25 @@ async fn a_refused_credential_suspends_the_tenant_without_spending_attempts() {
     );
     let (due, _) = world.armed.last().expect("armed");
     assert_eq!(due.since(servers.now()), Duration::from_secs(60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_credential_that_is_refused_while_tagging_suspends_the_tenant_too() {
+    let servers = Servers::new();
+    let worker = servers.worker();
+    let event = accepted(1);
+    servers.next("tag", failing(unauthorized(), Fate::Done));
+    servers.handle(&worker, &event).await;
+    assert_eq!(worker.suspensions().len(), 1);
+    servers.forget();
+    servers.handle(&worker, &accepted(2)).await;
+    assert_eq!(hub_calls(&servers) + servers.calls("tag"), 0, "no storm");
+
+    let wake_up = servers.wake_up(&event.about, None).await;
+    worker.handle(wake_up).await;
+    assert!(worker.suspensions().is_empty(), "resumes by itself");
+    assert_eq!((servers.calls("tag"), servers.calls("deliver")), (1, 0));
+    assert!(servers.world().dead.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -171,12 +171,14 @@ impl World {
             etag: "e".into(),
             enabled,
             mark: Some(mark()),
+            keys: None,
         });
         let foreign = (status == Status::Accepted && enabled.is_none()).then(|| Facts {
             generation: "f".into(),
             etag: "f".into(),
             enabled: true,
             mark: None,
+            keys: None,
         });
         let read = Input::Read(ReadReply {
             began: self.time(),
@@ -184,7 +186,10 @@ impl World {
         });
         let mut step = self.step(step.device, read);
         if status == Status::Accepted && enabled.is_some() {
-            let Effect::Deliver { claim, generation } = step.effect else {
+            let Effect::Deliver {
+                claim, generation, ..
+            } = step.effect
+            else {
                 panic!("{:?}", step.effect);
             };
             let reply = DeliveryReply {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lifecycle::{
-    DeviceRef, Done, Event, Facts, Failure, Fate, HubWrite, IntegrationRef, MenderView, Record,
-    TenantId, Timestamp,
+    DeviceRef, Done, Event, Facts, Failure, Fate, HubWrite, IntegrationRef, KeyChange, KeySlot,
+    Keys, MenderView, Record, TenantId, Timestamp,
 };
 use reconciler::ports::{
     Ack, DeadLetter, DeviceStore, Hub, Hubs, Mender, Page, Payload, PortError, PortResult, Saved,
@@ -92,15 +92,15 @@ impl OneHub {
         trouble.failure.clone().map_or(Ok(trouble), Err)
     }
 
-    fn seen(&self) -> Option<Seen<String>> {
+    fn seen(&self) -> Option<Seen<Option<Keys>>> {
         let facts = self.0.world().identity.clone()?;
-        let identity = format!("key of {}", facts.generation);
+        let identity = facts.keys.clone();
         Some(Seen { facts, identity })
     }
 }
 
 impl Hub for OneHub {
-    type Identity = String;
+    type Identity = Option<Keys>;
 
     fn integration(&self) -> &IntegrationRef {
         &self.1
@@ -110,7 +110,7 @@ impl Hub for OneHub {
         None
     }
 
-    async fn read(&self, _: &DeviceRef) -> Result<Option<Seen<String>>, Failure> {
+    async fn read(&self, _: &DeviceRef) -> Result<Option<Seen<Option<Keys>>>, Failure> {
         self.meet("hub read")
             .await
             .map_err(|(failure, _)| failure)?;
@@ -121,11 +121,15 @@ impl Hub for OneHub {
         &self,
         _: &DeviceRef,
         request: &HubWrite,
-        held: Option<&String>,
-    ) -> Result<Option<Seen<String>>, (Failure, Fate)> {
+        held: Option<&Option<Keys>>,
+    ) -> Result<Option<Seen<Option<Keys>>>, (Failure, Fate)> {
         let call = match request {
             HubWrite::Create { .. } => "hub create",
             HubWrite::Update { .. } => "hub update",
+            HubWrite::Keys { change, .. } => match change {
+                KeyChange::RenewSecondary => "hub renew",
+                KeyChange::Swap => "hub swap",
+            },
             HubWrite::Delete { .. } => "hub delete",
         };
         let trouble = self.meet(call).await?;
@@ -136,6 +140,10 @@ impl Hub for OneHub {
             (HubWrite::Create { mark, .. }, place @ None) => {
                 *place = Some(Facts {
                     generation: format!("g-{fresh}"),
+                    keys: Some(Keys {
+                        primary: "k1".into(),
+                        secondary: "k2".into(),
+                    }),
                     etag: fresh,
                     enabled: true,
                     mark: Some(mark.clone()),
@@ -144,6 +152,15 @@ impl Hub for OneHub {
             (HubWrite::Update { etag, enable, .. }, Some(facts)) if *etag == facts.etag => {
                 assert!(held.is_some(), "an update needs the whole identity");
                 facts.enabled = *enable;
+                facts.etag = fresh;
+            }
+            (HubWrite::Keys { etag, change, .. }, Some(facts)) if *etag == facts.etag => {
+                assert!(held.is_some(), "an update needs the whole identity");
+                let keys = facts.keys.as_mut().expect("keys");
+                match change {
+                    KeyChange::RenewSecondary => keys.secondary = format!("k of {fresh}"),
+                    KeyChange::Swap => std::mem::swap(&mut keys.primary, &mut keys.secondary),
+                }
                 facts.etag = fresh;
             }
             (HubWrite::Delete { .. }, place) => *place = None,
@@ -163,19 +180,23 @@ impl Hub for OneHub {
 }
 
 impl Mender for Servers {
-    type Identity = String;
+    type Identity = Option<Keys>;
 
     async fn deliver(
         &self,
         _: &DeviceRef,
         _: &IntegrationRef,
-        identity: &String,
+        identity: &Option<Keys>,
+        key: KeySlot,
     ) -> Result<String, (Failure, Fate)> {
         let trouble = self.enter("deliver");
         tokio::time::sleep(trouble.takes).await;
-        trouble
-            .failure
-            .map_or(Ok(format!("print of {identity}")), Err)
+        let print = match (identity.clone(), key) {
+            (Some(keys), KeySlot::Primary) => keys.primary,
+            (Some(keys), KeySlot::Secondary) => keys.secondary,
+            (None, _) => "a key".to_owned(),
+        };
+        trouble.failure.map_or(Ok(print), Err)
     }
 
     async fn view(&self, _: &DeviceRef) -> Result<MenderView, Failure> {
