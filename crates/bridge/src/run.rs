@@ -46,6 +46,8 @@ const MENDER: &str = "Mender's deviceconfig";
 const HUB: &str = "a hub";
 /// How often the things that the worker needs are looked at again.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// One hub has at most one in so many of the messages in work waiting for its answers.
+const HUBS_SHARE: usize = 4;
 /// A device that no hub has: asking for it shows that the hub answers.
 const PROBE: &str = "mender-iothub-probe";
 
@@ -143,7 +145,8 @@ async fn work(
     counted.intake.get_or_init(|| intake.counters());
     let counters = Arc::clone(&counted.worker);
     let (mender, settings) = (parts.mender, settings(config));
-    let worker = Reconciler::new(devices, integrations, mender, streams, settings, counters);
+    let worker = Reconciler::new(devices, integrations, mender, streams, settings, counters)
+        .with_most_per_hub(config.worker.in_flight / HUBS_SHARE);
     let reconciled = reconcile(config, Arc::new(worker), intake);
     tokio::join!(reconciled, OptionFuture::from(twins));
     beside.join_all().await;

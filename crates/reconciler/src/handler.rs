@@ -15,6 +15,7 @@ use lifecycle::{
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::clock::ServerClock;
+use crate::crowd::{Crowd, Place};
 use crate::gate::{Gate, Pass, Suspension};
 use crate::perform::Held;
 use crate::ports::{
@@ -75,6 +76,7 @@ pub struct Reconciler<S, H, M, T> {
     pub(crate) settings: Settings,
     pub(crate) clock: ServerClock,
     pub(crate) gate: Gate,
+    crowd: Arc<Crowd>,
     /// What has been done so far.
     pub(crate) counters: Arc<Counters>,
 }
@@ -144,10 +146,19 @@ where
             mender,
             streams,
             gate: Gate::new(settings.policy.throttled),
+            crowd: Crowd::new(None),
             settings,
             clock: ServerClock::new(),
             counters,
         }
+    }
+
+    /// Lets at most so many requests to one hub be under way, so that one that hangs leaves room for
+    /// the others; 32 if nothing is said.
+    #[must_use]
+    pub fn with_most_per_hub(mut self, most: usize) -> Self {
+        self.crowd = Crowd::new(Some(most));
+        self
     }
 
     /// The integrations whose credentials are refused at present.
@@ -246,7 +257,7 @@ where
         let mut input = work.event.clone().map_or(Input::Woken, Input::Event);
         loop {
             let step = self.next(&handling, device, input);
-            let step = self.pass_gate(&handling, step).await;
+            let (step, place) = self.pass_gate(&handling, step).await;
             if step.effect.needs_saved_record()
                 && !self.save(work, &step, &mut handling, carried).await?
             {
@@ -265,6 +276,7 @@ where
                 None => return Ok(Attempt::Done),
                 Some(reply) => input = reply,
             }
+            drop(place);
             if let Some(hub) = &handling.hub {
                 let learnt = Answer::of(&input, hub.integration());
                 carried.answer = learnt.or(carried.answer.take());
@@ -316,19 +328,36 @@ where
         }
     }
 
-    /// Waits for the hub's pace, or turns the step into a deferral.
-    async fn pass_gate(&self, handling: &Handling<H::Hub>, step: Step) -> Step {
-        match self.ask_gate(handling, &step.effect) {
+    /// Waits for the hub's pace and for a place among its requests, or turns the step into a
+    /// deferral.
+    async fn pass_gate(&self, handling: &Handling<H::Hub>, step: Step) -> (Step, Option<Place>) {
+        let wait = match self.ask_gate(handling, &step.effect) {
             Pass::After(wait) => {
                 if !wait.is_zero() {
                     tokio::time::sleep(wait).await;
                 }
-                step
+                match self.enter(handling, &step.effect).await {
+                    Ok(place) => return (step, place),
+                    Err(wait) => wait,
+                }
             }
-            Pass::Later(wait) => {
-                let until = self.now().plus(wait);
-                self.next(handling, step.device, Input::Deferred(until))
-            }
+            Pass::Later(wait) => wait,
+        };
+        let until = self.now().plus(wait);
+        let deferred = self.next(handling, step.device, Input::Deferred(until));
+        (deferred, None)
+    }
+
+    /// A place for a request to the hub. A delivery needs none: what it waits for is Mender.
+    async fn enter(
+        &self,
+        handling: &Handling<H::Hub>,
+        effect: &Effect,
+    ) -> Result<Option<Place>, Duration> {
+        let asks = matches!(effect, Effect::Read | Effect::Write(_) | Effect::Tag { .. });
+        match handling.hub.as_ref().filter(|_| asks) {
+            Some(hub) => self.crowd.enter(&hub.integration().hub).await.map(Some),
+            None => Ok(None),
         }
     }
 

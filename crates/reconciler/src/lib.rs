@@ -6,6 +6,7 @@
 mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod crowd;
 mod dispatch;
 mod gate;
 mod handler;
