@@ -19,7 +19,6 @@ use async_nats::{
     jetstream::{AckKind, Context},
 };
 use bytes::Bytes;
-use lifecycle::Timestamp;
 use reconciler::ports::{Ack, PortResult};
 use tokio::sync::watch;
 
@@ -28,6 +27,7 @@ use crate::{
     assets::ACK_WAIT,
     headers::{SCHEDULE, append},
     publish::publish,
+    server_time::server_time,
     streams::at,
 };
 
@@ -149,6 +149,8 @@ impl Hold {
 #[derive(Debug)]
 pub(crate) struct Again {
     pub(crate) context: Context,
+    /// The stream of the message.
+    pub(crate) stream: String,
     /// The subject of the schedule.
     pub(crate) subject: String,
     /// With the schedule's target, and without its time.
@@ -167,9 +169,11 @@ pub struct NatsAck {
 impl NatsAck {
     /// Publishes the message anew for later, then acknowledges this one.
     async fn postpone(&self, delay: Duration) -> Result<()> {
-        let now = jiff::Timestamp::now().as_microsecond();
-        let due = Timestamp::from_micros(now).plus(delay);
         let again = &self.again;
+        // By the clock that the schedule goes by: ours may be an hour off.
+        let due = server_time(&again.context, &again.stream)
+            .await?
+            .plus(delay);
         let mut headers = again.headers.clone();
         append(&mut headers, SCHEDULE, &at(due));
         let subject = again.subject.clone();

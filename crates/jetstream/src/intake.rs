@@ -190,6 +190,7 @@ impl Intake {
             delivered: delivery.delivered,
             again: Again {
                 context: self.context.clone(),
+                stream: delivery.stream,
                 subject: self.streams.names.postponed_subject(&tail, what),
                 headers,
                 body: delivery.message.payload,

@@ -31,6 +31,7 @@ mod outcomes;
 mod publish;
 mod pull;
 mod replay;
+mod server_time;
 mod setup;
 mod status;
 mod streams;

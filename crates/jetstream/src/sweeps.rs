@@ -17,7 +17,10 @@ use reconciler::sweep::Notebook;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Error, Names, Result, devices::timestamp, keys::Keys, open, publish::publish_after};
+use crate::{
+    Error, Names, Result, devices::timestamp, keys::Keys, open, publish::publish_after,
+    server_time::server_time,
+};
 
 /// Whoever has not renewed its turn for this long has lost it.
 pub const TURN: Duration = Duration::from_secs(30);
@@ -63,11 +66,6 @@ struct Held {
     running: bool,
 }
 
-#[derive(Deserialize)]
-struct Info {
-    ts: Option<String>,
-}
-
 impl KvSweeps {
     /// Opens the bucket that `setup` has made.
     pub async fn open(context: &Context, names: &Names) -> Result<Self> {
@@ -82,18 +80,7 @@ impl KvSweeps {
 
     /// The server's time.
     pub async fn server_time(&self) -> Result<Timestamp> {
-        let subject = format!("STREAM.INFO.KV_{}", self.bucket);
-        let info: Info = self
-            .context
-            .request(subject, &json!({}))
-            .await
-            .map_err(|error| Error::unavailable("failed to ask for the time", &error))?;
-        let time = info
-            .ts
-            .and_then(|text| text.parse::<jiff::Timestamp>().ok());
-        let time = time
-            .ok_or_else(|| Error::NotUnderstood("the server does not tell its time".to_owned()))?;
-        Ok(Timestamp::from_micros(time.as_microsecond()))
+        server_time(&self.context, &format!("KV_{}", self.bucket)).await
     }
 
     /// Takes the turn if nobody has it and the last one began at least `every` ago.

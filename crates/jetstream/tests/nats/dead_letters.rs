@@ -267,3 +267,23 @@ async fn letters_are_listed_in_pages_by_tenant_and_device_and_purged() {
     assert_eq!(of(None, None).await, 1);
     nats.dir.passed();
 }
+
+#[tokio::test]
+async fn two_who_replay_a_letter_at_once_publish_its_event_once() {
+    let nats = Installation::new("replay-twice").await;
+    let (streams, about) = (nats.streams().await, device("t", "a"));
+    let dead = letter("S-1", &about, streams.payload(&event("S-1", &about)));
+    streams.dead_letter(&dead).await.unwrap();
+    let letters = letters(&nats).await;
+    let sequence = letters.list(None, None, None, 10).await.unwrap().letters[0].sequence;
+    let (one, other) = tokio::join!(letters.replay(sequence), letters.replay(sequence));
+    for replayed in [one.unwrap(), other.unwrap()] {
+        assert!(
+            matches!(replayed, Replayed::Published(1) | Replayed::Gone),
+            "{replayed:?}"
+        );
+    }
+    assert_eq!(nats.messages_in("IOTHUB_EVENTS").await, 1);
+    assert_eq!(nats.messages_in("IOTHUB_DLQ").await, 0);
+    nats.dir.passed();
+}
