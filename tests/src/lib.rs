@@ -7,6 +7,7 @@
 
 pub mod binaries;
 pub mod chaos;
+pub mod clock;
 pub mod cluster;
 pub mod control;
 pub mod dir;
@@ -26,6 +27,7 @@ pub mod wait;
 pub mod worker;
 pub mod workspace;
 
+pub use clock::Clock;
 pub use cluster::NatsCluster;
 pub use dir::TestDir;
 pub use emulator::Emulator;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::{sync::watch, time::sleep};
 
 use super::{Act, Crowd, Plan, Stage, stage::Bus, stage::EVENTS};
-use crate::{Way, until};
+use crate::{Way, skips::skip, until};
 
 /// Between two changes of the fleet.
 const BEAT: Duration = Duration::from_millis(15);
@@ -119,6 +119,16 @@ impl Performance {
                 deviceconfig(stage, &Value::Null).await
             }
             Act::RotateKey { ms } => self.rotate_key(stage, ms).await,
+            Act::StepClock { worker, seconds } => match stage.clocks.get(worker) {
+                Some(clock) => clock.set(seconds),
+                None => {
+                    skip(
+                        "a step of the clock",
+                        "no library can be loaded before others here",
+                    );
+                    Ok(())
+                }
+            },
             Act::Calm { ms } => {
                 rest(ms).await;
                 Ok(())

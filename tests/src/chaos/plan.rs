@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Sizes, Trouble};
+use crate::clock;
 
 /// Acts of a plan that a seed alone decides.
 const ACTS: usize = 14;
@@ -42,6 +43,8 @@ pub enum Act {
     DeviceconfigDown { ms: u64 },
     /// The hub's key is replaced; the integration gets the new one after a while.
     RotateKey { ms: u64 },
+    /// A worker's wall clock is this far off from now on; monotonic time goes on as it did.
+    StepClock { worker: usize, seconds: i64 },
     /// Nothing, while events go on.
     Calm { ms: u64 },
 }
@@ -104,17 +107,19 @@ impl Plan {
         }
     }
 
-    pub(super) const fn sizes(&self) -> Sizes {
+    pub(super) fn sizes(&self) -> Sizes {
+        let steps = |act: &Act| matches!(act, Act::StepClock { .. });
         Sizes {
             workers: self.workers,
             cluster: self.cluster,
+            clocks: clock::WORKS && self.acts.iter().any(steps),
         }
     }
 }
 
 fn act(rng: &mut Rng, workers: usize, cluster: bool) -> Act {
     let worker = rng.below(workers);
-    match rng.below(24) {
+    match rng.below(26) {
         0..=3 => Act::Kill { worker },
         4..=6 => Act::KillAfterWrite { worker },
         7 | 8 => Act::KillBeforeDelivery { worker },
@@ -150,8 +155,12 @@ fn act(rng: &mut Rng, workers: usize, cluster: bool) -> Act {
         22 => Act::DeviceconfigDown {
             ms: rng.ms(1_000, 6_000),
         },
-        _ => Act::RotateKey {
+        23 => Act::RotateKey {
             ms: rng.ms(500, 3_000),
+        },
+        _ => Act::StepClock {
+            worker,
+            seconds: [3_600, -3_600, 600, -600, 0][rng.below(5)],
         },
     }
 }
@@ -203,7 +212,7 @@ mod tests {
         let acts = plans.iter().flat_map(|plan| &plan.acts);
         let kinds: std::collections::HashSet<_> = acts.map(std::mem::discriminant).collect();
         // All but `Calm`, which only tests ask for.
-        assert_eq!(kinds.len(), 15);
+        assert_eq!(kinds.len(), 16);
         assert!(plans.iter().any(|plan| plan.cluster));
         for plan in &plans {
             assert!((1..=4).contains(&plan.workers));

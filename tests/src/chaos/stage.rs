@@ -6,7 +6,7 @@ use std::{fs, path::Path, time::Duration};
 use anyhow::{Context as _, Result, bail, ensure};
 use async_nats::jetstream::{self, stream};
 
-use crate::{Emulator, Installation, NatsCluster, NatsServer, Proxy, Simulator, Worker};
+use crate::{Clock, Emulator, Installation, NatsCluster, NatsServer, Proxy, Simulator, Worker};
 
 /// How long a request of a worker may take effect after its intent was stored.
 pub const LEASE: Duration = Duration::from_millis(4_500);
@@ -14,12 +14,14 @@ pub const LEASE: Duration = Duration::from_millis(4_500);
 pub(super) const EVENTS: &str = "IOTHUB_EVENTS";
 
 /// What is to be started.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Sizes {
     /// Workers.
     pub workers: usize,
     /// Whether NATS is a cluster of three.
     pub cluster: bool,
+    /// Whether each worker gets a wall clock of its own, which can be stepped.
+    pub clocks: bool,
 }
 
 /// NATS in one of its sizes.
@@ -40,7 +42,7 @@ impl Bus {
     }
 
     /// The proxy between a worker and NATS.
-    pub(super) fn proxy(&self, worker: usize) -> Result<&Proxy> {
+    pub fn proxy(&self, worker: usize) -> Result<&Proxy> {
         match self {
             Self::Single(_, proxies) => proxies.get(worker).context("no such worker"),
             Self::Cluster(_) => bail!("there is no proxy before a cluster"),
@@ -52,6 +54,8 @@ impl Bus {
 pub struct Stage {
     /// Running or killed.
     pub workers: Vec<Worker>,
+    /// The workers' wall clocks, if they have their own.
+    pub clocks: Vec<Clock>,
     /// Each in a folder `worker-N`.
     pub installations: Vec<Installation>,
     /// The Mender server.
@@ -76,16 +80,25 @@ impl Stage {
         let mender = Simulator::start(dir, &nats_url, &[]).await?;
         let host = format!("localhost:{}", hub_proxy.address().port());
         let connection_string = hub.connection_string().replace(hub.hub(), &host);
-        let mut installations = Vec::new();
+        let (mut installations, mut clocks) = (Vec::new(), Vec::new());
         for (index, url) in nats_urls.iter().enumerate() {
             let dir = dir.join(format!("worker-{index}"));
             fs::create_dir_all(&dir)?;
             let replicas = if sizes.cluster { 3 } else { 1 };
             let config = configuration(url, replicas, mender.listen(), &host, hub.ca_file());
-            installations.push(Installation::new(&dir, &config).await?);
+            let mut installation = Installation::new(&dir, &config).await?;
+            if sizes.clocks {
+                let clock = Clock::new(&dir)?;
+                for (name, value) in clock.variables() {
+                    installation = installation.variable(name, &value);
+                }
+                clocks.push(clock);
+            }
+            installations.push(installation);
         }
         let mut stage = Self {
             workers: Vec::new(),
+            clocks,
             installations,
             mender,
             hub,
