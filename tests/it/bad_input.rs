@@ -9,6 +9,7 @@ use crate::stage::Stage;
 async fn bad_events_become_dead_letters_with_their_bytes_and_the_worker_goes_on() -> Result<()> {
     let stage = Stage::new("bad-events").await?;
     let long = "x".repeat(129);
+    let good = br#"{"status":"accepted","revision":1}"#.to_vec();
     let bad: Vec<(String, Vec<u8>)> = vec![
         ("=.d1".into(), b"{".to_vec()),
         ("=.d1".into(), b"".to_vec()),
@@ -53,6 +54,25 @@ async fn bad_events_become_dead_letters_with_their_bytes_and_the_worker_goes_on(
             "=.=41".into(),
             br#"{"status":"accepted","revision":1}"#.to_vec(),
         ),
+        ("=.a=0Ab".into(), good.clone()),
+        ("=.=3E".into(), good.clone()),
+        ("=.=C3=A9".into(), good.clone()),
+        ("=.a=00".into(), good),
+        ("=.d1".into(), b"{\"status\":\"accepted\\u0000\"}".to_vec()),
+        (
+            "=.d1".into(),
+            b"{\"status\":\"accepted\",\"revision\":1\0}".to_vec(),
+        ),
+        (
+            "=.d1".into(),
+            br#"{"status":"accepted","revision":1e400}"#.to_vec(),
+        ),
+        (
+            "=.d1".into(),
+            br#"{"status":"accepted","revision":18446744073709551616}"#.to_vec(),
+        ),
+        ("=.d1".into(), vec![b'['; 200_000]),
+        ("=.d1".into(), vec![b' '; 700_000]),
     ];
     for (tail, body) in &bad {
         stage.publish(tail, body.clone()).await?;

@@ -4,9 +4,11 @@
 //! beyond that is its own.
 
 mod backlog;
+mod clocks;
 mod credentials;
 mod poison;
 mod storage;
+mod tenants;
 
 use anyhow::Result;
 use black_box::{

@@ -8,6 +8,7 @@ mod device_operations;
 mod devices;
 mod docs;
 mod emulator;
+mod faults;
 mod harness;
 mod main_job;
 mod mongodb;

@@ -1,5 +1,7 @@
 //! The sweep: what events missed is repaired, and what only looks missing is left alone.
 
+mod rolled_back;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};

@@ -26,7 +26,7 @@ async fn a_replaced_key_suspends_the_tenant_until_the_new_one_is_set() -> Result
     let dir = TestDir::new("rotated")?;
     let sizes = Sizes {
         workers: 1,
-        cluster: false,
+        ..Sizes::default()
     };
     let mut stage = Stage::set(dir.path(), sizes).await?;
     let mut crowd = Crowd::gather(&stage, 60, 1).await?;

@@ -27,7 +27,7 @@ async fn a_message_that_kills_the_process_ends_as_a_dead_letter_after_five_deliv
     let dir = TestDir::new("poison")?;
     let sizes = Sizes {
         workers: 1,
-        cluster: false,
+        ..Sizes::default()
     };
     let mut stage = Stage::set(dir.path(), sizes).await?;
     let hold = json!({"name": "hold", "device": "poison", "delay_ms": 1_900});
@@ -87,7 +87,7 @@ async fn a_message_terminated_by_hand_while_no_worker_runs_is_reported_at_the_ne
     let dir = TestDir::new("terminated")?;
     let sizes = Sizes {
         workers: 1,
-        cluster: false,
+        ..Sizes::default()
     };
     let mut stage = Stage::set(dir.path(), sizes).await?;
     stage.workers[0].sigterm().await?;

@@ -1,10 +1,12 @@
-//! What nats-server keeps of what it has acknowledged.
+//! What nats-server keeps of what it has acknowledged, and what happens when it takes no more.
 
 use std::time::Duration;
 
 use anyhow::Result;
 use async_nats::jetstream::{self, stream};
-use black_box::{NatsCluster, NatsServer, TestDir, until};
+use black_box::{
+    Emulator, Installation, NatsCluster, NatsServer, Simulator, TestDir, ledger::Ledger, until,
+};
 use futures::{StreamExt as _, stream::FuturesUnordered};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -109,6 +111,71 @@ async fn a_cluster_killed_as_a_whole_keeps_what_it_acknowledged() -> Result<()> 
     nats.leader("KEPT").await?;
     let kept = messages(&nats.jetstream().await?).await?;
     assert!(kept >= least, "{kept} of {least} kept");
+    dir.passed();
+    Ok(())
+}
+
+/// Fills what NATS may use, until it takes nothing more.
+async fn fill(context: &jetstream::Context) -> Result<()> {
+    let config = stream::Config {
+        name: "FILLER".into(),
+        subjects: vec!["filler".into()],
+        ..Default::default()
+    };
+    context.create_stream(config).await?;
+    for size in [100_000, 1_000, 10] {
+        while context
+            .publish("filler", "x".repeat(size).into())
+            .await?
+            .await
+            .is_ok()
+        {}
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_nats_without_room_holds_everything_up_and_loses_nothing() -> Result<()> {
+    const EVENTS: u64 = 40;
+    let dir = TestDir::new("full")?;
+    let config = dir.path().join("small.conf");
+    std::fs::write(&config, "jetstream { max_file_store: 8MB }\n")?;
+    let arguments = ["-c", &config.display().to_string()];
+    let nats = NatsServer::start_with(dir.path(), &arguments).await?;
+    let hub = Emulator::start(dir.path(), &[]).await?;
+    let mender = Simulator::start(dir.path(), nats.url(), &[]).await?;
+    let config = crate::stage::config(nats.url(), &hub, mender.listen());
+    let installation = Installation::new(dir.path(), &config).await?;
+    assert_eq!(installation.cli(&["setup"]).await?.code, Some(0));
+    let set = ["integration", "set", "--tier", "unlimited"];
+    let set = installation.cli_with_input(&set, hub.connection_string());
+    assert_eq!(set.await?.code, Some(0));
+    let context = nats.jetstream().await?;
+    for device in 0..EVENTS {
+        let body = r#"{"status":"accepted","revision":1}"#;
+        let subject = format!("iothub.event.=.device-{device}");
+        context.publish(subject, body.into()).await?.await?;
+    }
+    fill(&context).await?;
+    let mut worker = installation.start().await?;
+    let log = worker.process().log().to_owned();
+    until(SOON, "the worker to say what is wrong", async || {
+        let said = std::fs::read_to_string(&log)?;
+        Ok(said.contains("unavailable, trying again").then_some(()))
+    })
+    .await?;
+    // What cannot be recorded is not done.
+    let journal = hub.journal().await?;
+    assert_eq!(journal.iter().filter(|it| it.effective).count(), 0);
+    context.delete_stream("FILLER").await?;
+    let mut ledger = Ledger::open(context).await?;
+    until(SOON, "every event to end", async || {
+        ledger.catch_up().await?;
+        Ok((ledger.ended() == EVENTS).then_some(()))
+    })
+    .await?;
+    assert_eq!(ledger.tally().applied, EVENTS);
+    drop(worker);
     dir.passed();
     Ok(())
 }
