@@ -5,6 +5,7 @@
 //! what is done to whom. What comes of that depends on the machine's timing as well; a plan replays
 //! the same faults in the same order, not the same instants.
 
+pub mod backlog;
 mod crowd;
 mod faults;
 mod perform;

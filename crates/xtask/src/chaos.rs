@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use black_box::{
     TestDir,
-    chaos::{self, Episode, Plan, Storm, storm},
+    chaos::{self, Episode, Plan, Storm, backlog, storm},
 };
 use serde::Serialize;
 
@@ -39,6 +39,9 @@ pub(crate) struct Args {
     /// SIGKILLs of workers in a minute that a storm aims at; a tenth as many of nats-server.
     #[arg(long, value_name = "N", default_value_t = 160, value_parser = clap::value_parser!(u64).range(1..=6000))]
     kills_per_minute: u64,
+    /// Events of the backlog, five for each device.
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(5..=1_000_000))]
+    events: u64,
     /// Seed of the first episode; each further one has the next seed.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -54,6 +57,8 @@ enum Profile {
     Plan,
     /// Kills, as dense as the machine allows.
     Storm,
+    /// One backlog of events for a hub that is away, however long that takes.
+    Backlog,
 }
 
 /// SIGKILLs of workers in one storm.
@@ -109,6 +114,9 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         .build()?;
     runtime.block_on(async {
         unless_interrupted(equip(Store::Jetstream)).await??;
+        if args.profile == Profile::Backlog {
+            return unless_interrupted(Box::pin(pile_up(args))).await?;
+        }
         let sum = Box::pin(perform(args)).await?;
         match args.output {
             Output::Text => println!("{}", text(&sum)),
@@ -155,20 +163,31 @@ async fn perform(args: &Args) -> Result<Sum> {
     Ok(sum)
 }
 
-async fn play(args: &Args, seed: u64, dir: &TestDir) -> Result<Episode> {
-    match args.profile {
-        Profile::Plan => {
-            let plan = Plan::of_seed(seed);
-            eprintln!("{}", serde_json::to_string(&plan)?);
-            Box::pin(chaos::play(&plan, dir.path())).await
-        }
-        Profile::Storm => {
-            let storm = Storm::of_seed(seed, STORM, args.kills_per_minute);
-            eprintln!("{}", serde_json::to_string(&storm)?);
-            let hear = |word| eprintln!("seed {seed}: {word}");
-            Box::pin(storm::play(&storm, dir.path(), hear)).await
-        }
+/// Plays the backlog; `Ok(false)` when it does not add up.
+async fn pile_up(args: &Args) -> Result<bool> {
+    let dir = TestDir::new("backlog")?;
+    let backlog = backlog::play(usize::try_from(args.events)?, dir.path()).await?;
+    let right = backlog.violations.is_empty();
+    match args.output {
+        Output::Text => println!("{backlog:#?}"),
+        Output::Json => println!("{}", serde_json::to_string(&backlog)?),
     }
+    if right {
+        dir.passed();
+    }
+    Ok(right)
+}
+
+async fn play(args: &Args, seed: u64, dir: &TestDir) -> Result<Episode> {
+    if args.profile == Profile::Plan {
+        let plan = Plan::of_seed(seed);
+        eprintln!("{}", serde_json::to_string(&plan)?);
+        return Box::pin(chaos::play(&plan, dir.path())).await;
+    }
+    let storm = Storm::of_seed(seed, STORM, args.kills_per_minute);
+    eprintln!("{}", serde_json::to_string(&storm)?);
+    let hear = |word| eprintln!("seed {seed}: {word}");
+    Box::pin(storm::play(&storm, dir.path(), hear)).await
 }
 
 fn text(sum: &Sum) -> String {

@@ -92,7 +92,7 @@ pub async fn play(storm: &Storm, dir: &Path, hear: impl Fn(String)) -> Result<Ep
     let begin = Instant::now();
     let sizes = Sizes {
         workers: storm.workers,
-        cluster: false,
+        ..Sizes::default()
     };
     let mut stage = Stage::set(dir, sizes).await?;
     let mut crowd = Crowd::gather(&stage, storm.devices, storm.seed).await?;
