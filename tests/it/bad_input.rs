@@ -5,12 +5,11 @@ use serde_json::json;
 
 use crate::stage::Stage;
 
-#[tokio::test]
-async fn bad_events_become_dead_letters_with_their_bytes_and_the_worker_goes_on() -> Result<()> {
-    let stage = Stage::new("bad-events").await?;
+/// The tail of each subject, and the body.
+fn bad_events() -> Vec<(String, Vec<u8>)> {
     let long = "x".repeat(129);
     let good = br#"{"status":"accepted","revision":1}"#.to_vec();
-    let bad: Vec<(String, Vec<u8>)> = vec![
+    vec![
         ("=.d1".into(), b"{".to_vec()),
         ("=.d1".into(), b"".to_vec()),
         ("=.d1".into(), b"\xff\xfe{}".to_vec()),
@@ -73,7 +72,13 @@ async fn bad_events_become_dead_letters_with_their_bytes_and_the_worker_goes_on(
         ),
         ("=.d1".into(), vec![b'['; 200_000]),
         ("=.d1".into(), vec![b' '; 700_000]),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn bad_events_become_dead_letters_with_their_bytes_and_the_worker_goes_on() -> Result<()> {
+    let stage = Stage::new("bad-events").await?;
+    let bad = bad_events();
     for (tail, body) in &bad {
         stage.publish(tail, body.clone()).await?;
     }

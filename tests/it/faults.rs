@@ -86,8 +86,8 @@ fn tests_in(path: &Path) -> Result<Vec<String>> {
             _ => {}
         }
         let attribute = line.starts_with("#[");
-        let test = line == "#[test]" || line.starts_with("#[tokio::test");
-        marked = test || (marked && attribute);
+        let begins = line == "#[test]" || line.starts_with("#[tokio::test");
+        marked = begins || (marked && attribute);
     }
     Ok(found)
 }

@@ -122,8 +122,8 @@ async fn publish(stage: &Stage, devices: usize) -> Result<()> {
             }
         };
         let all = stream::iter(0..devices).map(send).buffer_unordered(256);
-        let sent = all.try_collect::<()>().await;
-        sent.context("failed to publish")?;
+        let done = all.try_collect::<()>().await;
+        done.context("failed to publish")?;
     }
     Ok(())
 }

@@ -119,16 +119,7 @@ impl Performance {
                 deviceconfig(stage, &Value::Null).await
             }
             Act::RotateKey { ms } => self.rotate_key(stage, ms).await,
-            Act::StepClock { worker, seconds } => match stage.clocks.get(worker) {
-                Some(clock) => clock.set(seconds),
-                None => {
-                    skip(
-                        "a step of the clock",
-                        "no library can be loaded before others here",
-                    );
-                    Ok(())
-                }
-            },
+            Act::StepClock { worker, seconds } => step_clock(stage, worker, seconds),
             Act::Calm { ms } => {
                 rest(ms).await;
                 Ok(())
@@ -215,6 +206,17 @@ impl Stage {
         self.connection_strings.push(next);
         Ok(())
     }
+}
+
+fn step_clock(stage: &Stage, worker: usize, seconds: i64) -> Result<()> {
+    let Some(clock) = stage.clocks.get(worker) else {
+        skip(
+            "a step of the clock",
+            "no library can be loaded before others here",
+        );
+        return Ok(());
+    };
+    clock.set(seconds)
 }
 
 async fn detour(proxy: &crate::Proxy, way: Way, ms: u64) -> Result<()> {
