@@ -114,6 +114,8 @@ async fn the_main_job_is_done_with_records_in_mongodb_whoever_is_killed() -> Res
     }
     assert_eq!(records(&in_mongo).await?, 5);
     assert_eq!(records(&stores.in_nats).await?, 0, "all of them in MongoDB");
+    let in_nats = run(&stores.in_nats, &["status"]).await?;
+    assert_eq!(in_nats["integrations"], 0, "and the integration too");
     let shown = run(&in_mongo, &["device", "show", &ids[0]]).await?;
     assert_eq!(shown["settled"], true, "{shown}");
     for id in &ids {
@@ -158,6 +160,8 @@ async fn records_move_from_one_store_to_the_other_and_back() -> Result<()> {
             (&moved["different"], &moved["left_out"]),
             (&0.into(), &0.into())
         );
+        let integrations = json!({"copied": copied / 5, "there": there / 5, "different": 0});
+        assert_eq!(moved["integrations"], integrations);
     }
     assert_eq!(records(&in_mongo).await?, 5);
     assert_eq!(records(&in_nats).await?, 5, "the old store stays as it is");
@@ -175,7 +179,10 @@ async fn records_move_from_one_store_to_the_other_and_back() -> Result<()> {
     let back = in_nats.cli(&back).await?;
     assert_eq!(back.code, Some(1), "a record there is another one");
     let back: Value = serde_json::from_str(&back.stdout)?;
-    let expected = json!({"copied": 0, "there": 4, "different": 1, "left_out": 0});
+    let integrations = json!({"copied": 0, "there": 1, "different": 0});
+    let expected = json!({
+        "copied": 0, "there": 4, "different": 1, "left_out": 0, "integrations": integrations
+    });
     assert_eq!(back["migrated"], expected, "it is not set back");
     let same = in_nats.cli(&migrate).await?;
     assert_eq!(same.code, Some(2), "{}", same.stderr);

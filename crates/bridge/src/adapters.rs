@@ -12,5 +12,5 @@ mod twins;
 pub(crate) use hub::HubPort;
 pub(crate) use hubs::{FRESH_FOR, HubFactory, Integrations};
 pub(crate) use mender::MenderPort;
-pub(crate) use store::{RecordStore, StoreError, StorePort};
+pub(crate) use store::{IntegrationPort, RecordStore, StoreError, StorePort};
 pub(crate) use twins::TwinPort;

@@ -17,19 +17,16 @@ use std::time::Duration;
 
 use futures::future::OptionFuture;
 use iothub::Kind;
-use jetstream::{
-    Advisories, Ingest, IngestSettings, Intake, IntakeSettings, KvIntegrations, NatsAck,
-    NatsStreams,
-};
+use jetstream::{Advisories, Ingest, IngestSettings, Intake, IntakeSettings, NatsAck, NatsStreams};
 use lifecycle::{IntentId, RetryPolicy, TenantId};
 use mongo::Mongo;
-use reconciler::ports::{Hubs as _, Task};
+use reconciler::ports::{Hubs as _, IntegrationStore as _, Task};
 use reconciler::{Dispatcher, Reconciler, Settings};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::{HubFactory, Integrations, MenderPort, RecordStore, StorePort};
+use crate::adapters::{HubFactory, Integrations, MenderPort, RecordStore, StoreError, StorePort};
 use crate::config::Config;
 use crate::log;
 use crate::seal::SealingKey;
@@ -188,14 +185,14 @@ async fn open(
 ) -> Option<Opened> {
     until_there(NATS, readiness, stop, async || session.connected()).await?;
     let (context, names) = (&session.context, &session.names);
-    let (store, streams) = until_there(STREAMS, readiness, stop, async || {
-        let integrations = KvIntegrations::open(context, names).await?;
-        let streams = NatsStreams::open(context, names).await?;
-        Ok::<_, jetstream::Error>((integrations, streams))
+    let streams = until_there(STREAMS, readiness, stop, async || {
+        NatsStreams::open(context, names).await
     })
     .await?;
-    let devices = until_there(RECORDS, readiness, stop, async || {
-        parts.records.open(session).await
+    let (devices, store) = until_there(RECORDS, readiness, stop, async || {
+        let devices = parts.records.open(session).await?;
+        let integrations = devices.integrations(session).await?;
+        Ok::<_, StoreError>((devices, integrations))
     })
     .await?;
     let key = Arc::clone(&parts.key);

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jetstream::{KvIntegrations, KvSweeps, Lease, NatsStreams, TURN, Turn};
+use jetstream::{KvSweeps, Lease, NatsStreams, TURN, Turn};
 use lifecycle::{TenantId, Timestamp};
-use reconciler::ports::Hubs as _;
+use reconciler::ports::{Hubs as _, IntegrationStore as _};
 use reconciler::sweep::{Report, SweepSettings, Sweeper};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::adapters::{HubFactory, HubPort, Integrations, MenderPort, RecordStore, StorePort};
+use crate::adapters::{
+    HubFactory, HubPort, IntegrationPort, Integrations, MenderPort, RecordStore, StorePort,
+};
 use crate::config::Config;
 use crate::integration::Integration;
 use crate::seal::SealingKey;
@@ -26,7 +28,7 @@ pub(crate) struct Sweeping {
     pub(crate) streams: NatsStreams,
     pub(crate) mender: MenderPort,
     hubs: Integrations,
-    integrations: KvIntegrations,
+    integrations: IntegrationPort,
     kept: KvSweeps,
     settings: SweepSettings,
     mongo: Option<mongo::Mongo>,
@@ -61,12 +63,12 @@ impl Sweeping {
         let (context, names) = (&session.context, &session.names);
         let key = Arc::new(SealingKey::from_config(&config.secrets)?);
         let factory = Arc::new(HubFactory::from_config(&config.hub)?);
-        let integrations = KvIntegrations::open(context, names).await?;
         let mender = MenderPort::from_config(&config.mender)?;
         let streams = NatsStreams::open(context, names).await?;
         let kept = KvSweeps::open(context, names).await?;
         let notes = KvSweeps::open(context, names).await?;
         let devices = RecordStore::from_config(config)?.open(session).await?;
+        let integrations = devices.integrations(session).await?;
         let mongo = devices.server();
         let fresh = || Uuid::new_v4().simple().to_string();
         let sweeper = Sweeper::new(devices, mender.clone(), streams.clone(), notes, fresh);

@@ -13,7 +13,7 @@ use async_nats::jetstream::{
 use bytes::Bytes;
 use futures::StreamExt as _;
 use lifecycle::{TenantId, decode_token};
-use reconciler::ports::Saved;
+use reconciler::ports::{IntegrationStore, PortResult, Saved};
 
 use crate::{Error, Names, Result, keys::Keys, open, publish::publish_after};
 
@@ -58,58 +58,6 @@ impl KvIntegrations {
         })
     }
 
-    /// A tenant's integration, if it has one, and the version for the next save or removal.
-    pub async fn load(&self, tenant: &TenantId) -> Result<Option<(Bytes, u64)>> {
-        let entry = self.entry(&tenant.to_token()).await?.filter(is_value);
-        Ok(entry.map(|entry| (entry.value, entry.revision)))
-    }
-
-    /// Saves a tenant's integration: `version` is the one it replaces, `None` if it is the first.
-    pub async fn save(
-        &self,
-        tenant: &TenantId,
-        sealed: &[u8],
-        version: Option<u64>,
-    ) -> Result<Saved> {
-        let key = tenant.to_token();
-        let sealed = Bytes::copy_from_slice(sealed);
-        let saved = self.put(&key, sealed.clone(), version.unwrap_or(0)).await?;
-        if saved != Saved::Lost || version.is_some() {
-            return Ok(saved);
-        }
-        match self.entry(&key).await? {
-            Some(entry) if !is_value(&entry) => self.put(&key, sealed, entry.revision).await,
-            _ => Ok(Saved::Lost),
-        }
-    }
-
-    /// Removes a tenant's integration if it still has `version`.
-    pub async fn remove(&self, tenant: &TenantId, version: u64) -> Result<Saved> {
-        let mut headers = async_nats::HeaderMap::new();
-        headers.insert(OPERATION, "DEL");
-        self.send(&tenant.to_token(), headers, Bytes::new(), version)
-            .await
-    }
-
-    /// The tenants that have one, in the order of their tokens.
-    pub async fn list(&self) -> Result<Vec<TenantId>> {
-        let keys = Keys::new(self.context.clone(), &self.bucket);
-        let mut tenants = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let page = keys.page(">", after.as_deref(), PAGE).await?;
-            for key in &page.keys {
-                // The key of a removed one stays.
-                let entry = self.entry(key).await?.filter(is_value);
-                tenants.extend(entry.as_ref().and_then(tenant));
-            }
-            if !page.more {
-                return Ok(tenants);
-            }
-            after = page.keys.last().cloned();
-        }
-    }
-
     /// Watches all integrations, beginning with those that are there.
     #[must_use]
     pub fn watch(&self) -> IntegrationWatch {
@@ -139,6 +87,56 @@ impl KvIntegrations {
         let subject = format!("{}{key}", self.store.prefix);
         let sent = publish_after(&self.context, &subject, headers, body, last).await?;
         Ok(sent.map_or(Saved::Lost, Saved::Version))
+    }
+}
+
+impl IntegrationStore for KvIntegrations {
+    async fn load(&self, tenant: &TenantId) -> PortResult<Option<(Vec<u8>, u64)>> {
+        let entry = self.entry(&tenant.to_token()).await?.filter(is_value);
+        Ok(entry.map(|entry| (entry.value.to_vec(), entry.revision)))
+    }
+
+    async fn save(
+        &self,
+        tenant: &TenantId,
+        sealed: &[u8],
+        version: Option<u64>,
+    ) -> PortResult<Saved> {
+        let key = tenant.to_token();
+        let sealed = Bytes::copy_from_slice(sealed);
+        let saved = self.put(&key, sealed.clone(), version.unwrap_or(0)).await?;
+        if saved != Saved::Lost || version.is_some() {
+            return Ok(saved);
+        }
+        match self.entry(&key).await? {
+            Some(entry) if !is_value(&entry) => Ok(self.put(&key, sealed, entry.revision).await?),
+            _ => Ok(Saved::Lost),
+        }
+    }
+
+    async fn remove(&self, tenant: &TenantId, version: u64) -> PortResult<Saved> {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert(OPERATION, "DEL");
+        let key = tenant.to_token();
+        Ok(self.send(&key, headers, Bytes::new(), version).await?)
+    }
+
+    async fn list(&self) -> PortResult<Vec<TenantId>> {
+        let keys = Keys::new(self.context.clone(), &self.bucket);
+        let mut tenants = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let page = keys.page(">", after.as_deref(), PAGE).await?;
+            for key in &page.keys {
+                // The key of a removed one stays.
+                let entry = self.entry(key).await?.filter(is_value);
+                tenants.extend(entry.as_ref().and_then(tenant));
+            }
+            if !page.more {
+                return Ok(tenants);
+            }
+            after = page.keys.last().cloned();
+        }
     }
 }
 

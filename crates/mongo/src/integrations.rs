@@ -7,12 +7,12 @@ use lifecycle::{TenantId, decode_token};
 use mongodb::Collection;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Document, doc};
-use reconciler::ports::Saved;
+use reconciler::ports::{IntegrationStore, PortError, PortResult, Saved};
 
 use crate::connect::{called, within};
 use crate::document::{ID, VERSION, version};
 use crate::error::is_duplicate;
-use crate::{Error, Mongo, Result, versions};
+use crate::{Error, Mongo, versions};
 
 const COLLECTION: &str = "integrations";
 const SEALED: &str = "sealed";
@@ -31,25 +31,26 @@ impl MongoIntegrations {
             documents: mongo.collection(COLLECTION),
         }
     }
+}
 
-    /// A tenant's integration, if it has one, and the version for the next save or removal.
-    pub async fn load(&self, tenant: &TenantId) -> Result<Option<(Vec<u8>, u64)>> {
+impl IntegrationStore for MongoIntegrations {
+    async fn load(&self, tenant: &TenantId) -> PortResult<Option<(Vec<u8>, u64)>> {
         let find = self.documents.find_one(doc! {ID: tenant.to_token()});
         let Some(found) = called("read an integration", find).await? else {
             return Ok(None);
         };
         let read = found.get_binary_generic(SEALED).ok().cloned();
         let read = read.zip(version(&found)).map(Some);
-        read.ok_or_else(|| Error::NotUnderstood("an integration has another form".to_owned()))
+        let other = || PortError::NotUnderstood("an integration has another form".to_owned());
+        read.ok_or_else(other)
     }
 
-    /// Saves a tenant's integration: `version` is the one it replaces, `None` if it is the first.
-    pub async fn save(
+    async fn save(
         &self,
         tenant: &TenantId,
         sealed: &[u8],
         version: Option<u64>,
-    ) -> Result<Saved> {
+    ) -> PortResult<Saved> {
         let bytes = sealed.to_vec();
         let sealed = Binary {
             subtype: BinarySubtype::Generic,
@@ -63,7 +64,7 @@ impl MongoIntegrations {
             return match within("save an integration", insert).await? {
                 Ok(_) => Ok(Saved::Version(first.unsigned_abs())),
                 Err(error) if is_duplicate(&error) => Ok(Saved::Lost),
-                Err(error) => Err(Error::unavailable("save an integration", &error)),
+                Err(error) => Err(Error::unavailable("save an integration", &error).into()),
             };
         };
         let Some(replaced) = versions::stored(version) else {
@@ -81,8 +82,7 @@ impl MongoIntegrations {
         })
     }
 
-    /// Removes a tenant's integration if it still has `version`.
-    pub async fn remove(&self, tenant: &TenantId, version: u64) -> Result<Saved> {
+    async fn remove(&self, tenant: &TenantId, version: u64) -> PortResult<Saved> {
         let Some(stored) = versions::stored(version) else {
             return Ok(Saved::Lost);
         };
@@ -96,8 +96,7 @@ impl MongoIntegrations {
         })
     }
 
-    /// The tenants that have one, in the order of their tokens.
-    pub async fn list(&self) -> Result<Vec<TenantId>> {
+    async fn list(&self) -> PortResult<Vec<TenantId>> {
         let find = async {
             let found = self.documents.find(doc! {}).sort(doc! {ID: 1});
             let found = found.projection(doc! {ID: 1}).await?;

@@ -1,4 +1,4 @@
-//! What every device store must do, as tests that any of them can be put through.
+//! What every store of device records or integrations must do, as tests that any of them can be put through.
 //!
 //! The reconciler is only as right as its store, so the stores are held to one suite rather than
 //! each to its own. [`device_store_conformance`](crate::device_store_conformance) makes a test of
@@ -10,6 +10,7 @@
 )]
 
 mod changes;
+mod integrations;
 mod listing;
 mod memory;
 mod races;
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 use crate::ports::{DeviceStore, Saved};
 
 pub use changes::*;
+pub use integrations::*;
 pub use listing::*;
 pub use memory::MemoryDevices;
 pub use races::*;

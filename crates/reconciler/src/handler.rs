@@ -21,6 +21,7 @@ use crate::perform::Held;
 use crate::ports::{
     Ack, DeviceStore, Hub, Hubs, Mender, Payload, PortError, PortResult, Saved, Streams, Task,
 };
+use crate::seldom::Seldom;
 
 /// How often a message in work is kept from being delivered to somebody else.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
@@ -77,6 +78,8 @@ pub struct Reconciler<S, H, M, T> {
     pub(crate) clock: ServerClock,
     pub(crate) gate: Gate,
     crowd: Arc<Crowd>,
+    /// Which retries are told.
+    pub(crate) retries: Seldom,
     /// What has been done so far.
     pub(crate) counters: Arc<Counters>,
 }
@@ -147,6 +150,7 @@ where
             streams,
             gate: Gate::new(settings.policy.throttled),
             crowd: Crowd::new(None),
+            retries: Seldom::default(),
             settings,
             clock: ServerClock::new(),
             counters,

@@ -13,6 +13,7 @@ mod handler;
 mod pacer;
 mod perform;
 pub mod ports;
+mod seldom;
 pub mod sweep;
 
 pub use clock::ServerClock;

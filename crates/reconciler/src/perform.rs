@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lifecycle::{
-    DeliveryReply, Device, Effect, Event, Failure, Fate, HubWrite, Input, KeySlot, Parked,
-    ReadReply, Timestamp, WriteReply,
+    DeliveryReply, Device, DeviceRef, Effect, Event, Failure, Fate, HubWrite, Input, KeySlot,
+    Parked, ReadReply, Timestamp, WriteReply,
 };
 
 use crate::handler::{Handling, Reconciler, Work};
@@ -77,16 +77,10 @@ where
     }
 
     async fn arm(&self, work: &Work, device: &Device, due: Timestamp) -> PortResult<()> {
-        let owed = device
-            .record
-            .as_ref()
-            .and_then(|record| record.working.as_ref());
-        if let Some(error) = device
-            .record
-            .as_ref()
-            .and_then(|r| r.retry.last_error.as_ref())
-        {
-            tracing::info!(tenant = %work.about.tenant, device = %work.about.device, error, "to be tried again");
+        let record = device.record.as_ref();
+        let owed = record.and_then(|record| record.working.as_ref());
+        if let Some(error) = record.and_then(|record| record.retry.last_error.as_ref()) {
+            self.tell_of_retry(&work.about, error);
         }
         count(&self.counters.wake_ups);
         let due = self.by_the_streams(due);
@@ -101,6 +95,17 @@ where
             &made
         };
         self.streams.arm(&work.about, due, Some(carrying)).await
+    }
+
+    /// Nobody need act on a retry, so each is told to those who look for it, and an outage to all.
+    fn tell_of_retry(&self, about: &DeviceRef, error: &str) {
+        tracing::debug!(tenant = %about.tenant, device = %about.device, error, "to be tried again");
+        if let Some(left_out) = self.retries.is_due(&about.tenant) {
+            tracing::info!(
+                tenant = %about.tenant, device = %about.device, error, left_out,
+                "to be tried again; told once a minute"
+            );
+        }
     }
 
     async fn read(&self, work: &Work, handling: &mut Handling<H::Hub>) -> ReadReply {

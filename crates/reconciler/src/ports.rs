@@ -102,6 +102,34 @@ pub trait DeviceStore: Send + Sync {
     }
 }
 
+/// Where tenants' integrations are kept, as bytes that the store cannot read: they are sealed
+/// before they come here. One a tenant.
+pub trait IntegrationStore: Send + Sync {
+    /// A tenant's integration, if it has one, and the version for the next save or removal.
+    fn load(
+        &self,
+        tenant: &TenantId,
+    ) -> impl Future<Output = PortResult<Option<(Vec<u8>, u64)>>> + Send;
+
+    /// Saves a tenant's integration: `version` is the one it replaces, `None` if it is the first.
+    fn save(
+        &self,
+        tenant: &TenantId,
+        sealed: &[u8],
+        version: Option<u64>,
+    ) -> impl Future<Output = PortResult<Saved>> + Send;
+
+    /// Removes a tenant's integration if it still has `version`.
+    fn remove(
+        &self,
+        tenant: &TenantId,
+        version: u64,
+    ) -> impl Future<Output = PortResult<Saved>> + Send;
+
+    /// The tenants that have one, in the order of their tokens.
+    fn list(&self) -> impl Future<Output = PortResult<Vec<TenantId>>> + Send;
+}
+
 /// A reply of the hub that shows an identity, with the identity itself where there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen<I> {

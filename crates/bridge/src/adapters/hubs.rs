@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use iothub::{AllowedHosts, ConnectionString, Options, Secret};
-use jetstream::KvIntegrations;
 use lifecycle::TenantId;
-use reconciler::ports::{Hubs, PortError, PortResult};
+use reconciler::ports::{Hubs, IntegrationStore as _, PortError, PortResult};
 use tokio::time::Instant;
 
 use super::hub::HubPort;
+use super::store::IntegrationPort;
 use crate::config::{self, ConfigError};
 use crate::integration::Integration;
 use crate::seal::SealingKey;
@@ -68,7 +68,7 @@ struct Cached {
 /// The integrations of all tenants, and the clients made of them.
 #[derive(Clone)]
 pub(crate) struct Integrations {
-    store: KvIntegrations,
+    store: IntegrationPort,
     key: Arc<SealingKey>,
     factory: Arc<HubFactory>,
     cache: Arc<Mutex<HashMap<TenantId, Cached>>>,
@@ -76,7 +76,7 @@ pub(crate) struct Integrations {
 
 impl Integrations {
     pub(crate) fn new(
-        store: KvIntegrations,
+        store: IntegrationPort,
         key: Arc<SealingKey>,
         factory: Arc<HubFactory>,
     ) -> Self {

@@ -1,9 +1,9 @@
-//! The store of device records that the configuration chooses.
+//! The store of device records and integrations that the configuration chooses.
 
-use jetstream::KvDevices;
+use jetstream::{KvDevices, KvIntegrations};
 use lifecycle::{DeviceRef, Record, TenantId, Timestamp};
-use mongo::{Mongo, MongoDevices};
-use reconciler::ports::{DeviceStore, Page, PortResult, Saved, Stored};
+use mongo::{Mongo, MongoDevices, MongoIntegrations};
+use reconciler::ports::{DeviceStore, IntegrationStore, Page, PortResult, Saved, Stored};
 
 use crate::config::{Config, ConfigError, Store, StoreKind, secret};
 use crate::session::Session;
@@ -55,7 +55,24 @@ impl RecordStore {
         Ok(Self::MongoDb(options))
     }
 
-    /// Opens it.
+    /// Opens what it keeps of integrations.
+    pub(crate) async fn open_integrations(
+        &self,
+        session: &Session,
+    ) -> Result<IntegrationPort, StoreError> {
+        match self {
+            Self::JetStream => {
+                let kept = KvIntegrations::open(&session.context, &session.names).await?;
+                Ok(IntegrationPort::JetStream(Box::new(kept)))
+            }
+            Self::MongoDb(options) => {
+                let client = Mongo::connect(options).await?;
+                Ok(IntegrationPort::MongoDb(MongoIntegrations::open(&client)))
+            }
+        }
+    }
+
+    /// Opens what it keeps of devices.
     pub(crate) async fn open(&self, session: &Session) -> Result<StorePort, StoreError> {
         match self {
             Self::JetStream => {
@@ -83,6 +100,19 @@ pub(crate) enum StorePort {
 }
 
 impl StorePort {
+    /// The integrations of the same store, by the same connections.
+    pub(crate) async fn integrations(
+        &self,
+        session: &Session,
+    ) -> Result<IntegrationPort, StoreError> {
+        match self {
+            Self::JetStream(_) => RecordStore::JetStream.open_integrations(session).await,
+            Self::MongoDb(_, client) => {
+                Ok(IntegrationPort::MongoDb(MongoIntegrations::open(client)))
+            }
+        }
+    }
+
     /// Its server, where that is not NATS.
     pub(crate) fn server(&self) -> Option<Mongo> {
         match self {
@@ -149,5 +179,53 @@ impl DeviceStore for StorePort {
             Self::JetStream(devices) => devices.own_clock(),
             Self::MongoDb(devices, _) => devices.own_clock(),
         }
+    }
+}
+
+/// The store of integrations. Cheap to clone; its connections end with the last clone.
+#[derive(Clone)]
+pub(crate) enum IntegrationPort {
+    JetStream(Box<KvIntegrations>),
+    MongoDb(MongoIntegrations),
+}
+
+impl IntegrationPort {
+    /// Opens the store that is configured.
+    pub(crate) async fn open(config: &Config, session: &Session) -> anyhow::Result<Self> {
+        let store = RecordStore::from_config(config)?;
+        Ok(store.open_integrations(session).await?)
+    }
+}
+
+/// Hands a call on to whichever store it is.
+macro_rules! delegate_integration {
+    ($self:ident.$call:ident($($argument:expr),*)) => {
+        match $self {
+            IntegrationPort::JetStream(kept) => kept.$call($($argument),*).await,
+            IntegrationPort::MongoDb(kept) => kept.$call($($argument),*).await,
+        }
+    };
+}
+
+impl IntegrationStore for IntegrationPort {
+    async fn load(&self, tenant: &TenantId) -> PortResult<Option<(Vec<u8>, u64)>> {
+        delegate_integration!(self.load(tenant))
+    }
+
+    async fn save(
+        &self,
+        tenant: &TenantId,
+        sealed: &[u8],
+        version: Option<u64>,
+    ) -> PortResult<Saved> {
+        delegate_integration!(self.save(tenant, sealed, version))
+    }
+
+    async fn remove(&self, tenant: &TenantId, version: u64) -> PortResult<Saved> {
+        delegate_integration!(self.remove(tenant, version))
+    }
+
+    async fn list(&self) -> PortResult<Vec<TenantId>> {
+        delegate_integration!(self.list())
     }
 }

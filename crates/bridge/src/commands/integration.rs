@@ -1,13 +1,12 @@
 //! `integration`: which hub a tenant's devices are kept in.
 
 use anyhow::{Context as _, bail};
-use jetstream::KvIntegrations;
 use lifecycle::TenantId;
-use reconciler::ports::{DeviceStore as _, Saved};
+use reconciler::ports::{DeviceStore as _, IntegrationStore as _, Saved};
 use serde_json::{Value, json};
 
 use super::integration_set::{set, test, until_workers_know};
-use crate::adapters::{HubFactory, RecordStore, StorePort};
+use crate::adapters::{HubFactory, IntegrationPort, RecordStore, StorePort};
 use crate::cli::{self, OfTenant, Output};
 use crate::config::Config;
 use crate::integration::Integration;
@@ -33,7 +32,7 @@ pub(crate) async fn run(
 
 async fn show(config: &Config, tenant: Option<TenantId>, output: Output) -> anyhow::Result<()> {
     let session = Session::for_command(config).await?;
-    let store = KvIntegrations::open(&session.context, &session.names).await?;
+    let store = IntegrationPort::open(config, &session).await?;
     let tenants = match tenant {
         Some(tenant) => vec![tenant],
         None => store.list().await?,
@@ -80,7 +79,7 @@ async fn try_stored(config: &Config, tenant: &TenantId, output: Output) -> anyho
     let key = SealingKey::from_config(&config.secrets)?;
     let factory = HubFactory::from_config(&config.hub)?;
     let session = Session::for_command(config).await?;
-    let store = KvIntegrations::open(&session.context, &session.names).await?;
+    let store = IntegrationPort::open(config, &session).await?;
     let (bytes, _) = store.load(tenant).await?.with_context(|| none(tenant))?;
     let integration = Integration::from_bytes(tenant, &bytes)?;
     test(&factory.connect(&integration.open(&key)?)?).await?;
@@ -94,7 +93,7 @@ async fn try_stored(config: &Config, tenant: &TenantId, output: Output) -> anyho
 async fn remove(config: &Config, of: OfTenant, force: bool, output: Output) -> anyhow::Result<()> {
     let tenant = of.tenant;
     let session = Session::for_command(config).await?;
-    let store = KvIntegrations::open(&session.context, &session.names).await?;
+    let store = IntegrationPort::open(config, &session).await?;
     let (bytes, version) = store.load(&tenant).await?.with_context(|| none(&tenant))?;
     let hub = Integration::from_bytes(&tenant, &bytes)?.hub;
     let devices = RecordStore::from_config(config)?.open(&session).await?;

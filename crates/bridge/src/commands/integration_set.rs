@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use iothub::{ConnectionString, KeyOwner, Kind, Secret};
-use jetstream::KvIntegrations;
-use reconciler::ports::Saved;
+use reconciler::ports::{IntegrationStore as _, Saved};
 
 use super::integration::shown;
-use crate::adapters::{FRESH_FOR, HubFactory};
+use crate::adapters::{FRESH_FOR, HubFactory, IntegrationPort};
 use crate::cli::{IntegrationSet, Output};
 use crate::config::Config;
 use crate::integration::{Integration, NewIntegration};
@@ -49,7 +48,7 @@ pub(super) async fn set(
         test(&hub).await?;
     }
     let session = Session::for_command(config).await?;
-    let store = KvIntegrations::open(&session.context, &session.names).await?;
+    let store = IntegrationPort::open(config, &session).await?;
     let stored = save(&store, &key, args, hub.host().as_str(), &policy, &text).await?;
     print::result(output, &shown(&stored), |_| {
         format!(
@@ -63,7 +62,7 @@ pub(super) async fn set(
 }
 
 async fn save(
-    store: &KvIntegrations,
+    store: &IntegrationPort,
     key: &SealingKey,
     args: IntegrationSet,
     hub: &str,

@@ -1,15 +1,15 @@
-//! `setup --migrate-from`: copies device records from one store into the other.
+//! `setup --migrate-from`: copies integrations and device records from one store into the other.
 //!
 //! It only ever creates, so it may be stopped and started again at any point, and a record that
 //! a worker has changed in the new store meanwhile is never set back.
 
 use anyhow::{bail, ensure};
 use futures::{StreamExt as _, stream};
-use lifecycle::{DeviceRef, Record};
-use reconciler::ports::{DeviceStore as _, PortResult, Saved, Stored};
+use lifecycle::{DeviceRef, Record, TenantId};
+use reconciler::ports::{DeviceStore as _, IntegrationStore as _, PortResult, Saved, Stored};
 use serde::Serialize;
 
-use crate::adapters::{RecordStore, StorePort};
+use crate::adapters::{IntegrationPort, RecordStore, StorePort};
 use crate::config::{Config, ConfigError, StoreKind};
 use crate::session::Session;
 
@@ -29,6 +29,19 @@ pub(crate) struct Migration {
     different: u64,
     /// Not understood by this version, so not copied.
     left_out: u64,
+    /// The same of integrations.
+    integrations: Integrations,
+}
+
+/// What became of the integrations.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Integrations {
+    /// Saved in the new store, or to be saved.
+    copied: u64,
+    /// In the new store already, the same.
+    there: u64,
+    /// In the new store already, but not the same: left as they are.
+    different: u64,
 }
 
 /// What became of one record.
@@ -54,22 +67,24 @@ impl Migration {
     pub(crate) fn in_words(&self, dry_run: bool) -> String {
         let would = if dry_run { "would be " } else { "" };
         let Self { copied, there, .. } = self;
-        format!("{copied} records {would}copied, {there} were there already")
+        let kept = &self.integrations;
+        format!(
+            "{copied} records {would}copied, {there} were there already; {} integrations \
+             {would}copied, {} were there already",
+            kept.copied, kept.there
+        )
     }
 
     /// An error if a record of the old store is not in the new one as it is there.
     pub(crate) fn complete(&self) -> anyhow::Result<()> {
-        let Self {
-            different,
-            left_out,
-            ..
-        } = self;
+        let Self { left_out, .. } = self;
+        let different = &(self.different + self.integrations.different);
         if *left_out > 0 {
             bail!("{left_out} records are not understood by this version and were left out");
         }
         if *different > 0 {
             bail!(
-                "{different} records were there with another content and were left as they are: \
+                "{different} records or integrations were there with another content and were left as they are: \
                  if they are older, empty the new store and copy again"
             );
         }
@@ -97,7 +112,11 @@ pub(crate) async fn copy(
         Err(error) if dry_run && error.is_missing() => None,
         Err(error) => return Err(error.into()),
     };
-    let copied = all(&old, new.as_ref(), dry_run).await;
+    // The integrations come last: without them nothing is done about any device.
+    let copied = match all(&old, new.as_ref(), dry_run).await {
+        Ok(records) => with_integrations(session, &old, new.as_ref(), dry_run, records).await,
+        Err(error) => Err(error),
+    };
     old.close().await;
     if let Some(new) = new {
         new.close().await;
@@ -132,6 +151,53 @@ async fn all(old: &StorePort, new: Option<&StorePort>, dry_run: bool) -> anyhow:
             return Ok(copied);
         }
     }
+}
+
+async fn with_integrations(
+    session: &Session,
+    old: &StorePort,
+    new: Option<&StorePort>,
+    dry_run: bool,
+    mut copied: Migration,
+) -> anyhow::Result<Migration> {
+    let old = old.integrations(session).await?;
+    let new = match new {
+        Some(new) => Some(new.integrations(session).await?),
+        None => None,
+    };
+    for tenant in old.list().await? {
+        // It may have been removed since it was listed.
+        let Some((sealed, _)) = old.load(&tenant).await? else {
+            continue;
+        };
+        let fate = match &new {
+            None => Fate::Copied,
+            Some(new) => one_integration(new, &tenant, &sealed, dry_run).await?,
+        };
+        let counts = &mut copied.integrations;
+        *match fate {
+            Fate::Copied => &mut counts.copied,
+            Fate::There => &mut counts.there,
+            Fate::Different => &mut counts.different,
+        } += 1;
+    }
+    Ok(copied)
+}
+
+async fn one_integration(
+    new: &IntegrationPort,
+    tenant: &TenantId,
+    sealed: &[u8],
+    dry_run: bool,
+) -> PortResult<Fate> {
+    if !dry_run && new.save(tenant, sealed, None).await? != Saved::Lost {
+        return Ok(Fate::Copied);
+    }
+    Ok(match new.load(tenant).await? {
+        None => Fate::Copied,
+        Some((there, _)) if there == sealed => Fate::There,
+        Some(_) => Fate::Different,
+    })
 }
 
 async fn one(

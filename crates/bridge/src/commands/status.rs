@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use jetstream::{DeadLetters, Error, KvIntegrations, KvSweeps, Outcomes, Status};
-use reconciler::ports::DeviceStore as _;
+use jetstream::{DeadLetters, Error, KvSweeps, Outcomes, Status};
+use reconciler::ports::{DeviceStore as _, IntegrationStore as _};
 use reconciler::sweep::Report;
 use serde::Serialize;
 
@@ -44,10 +44,7 @@ pub(crate) async fn run(config: &Config, output: Output) -> anyhow::Result<()> {
     let info = session.client.server_info();
     let shown = Shown {
         nats: format!("{} {}", info.server_name, info.version),
-        integrations: match KvIntegrations::open(context, names).await {
-            Ok(store) => store.list().await?.len(),
-            Err(error) => missing(error)?,
-        },
+        integrations: integrations(config, &session).await?,
         devices: records(config, &session).await?,
         outcomes: match Outcomes::open(context, names).await {
             Ok(outcomes) => outcomes
@@ -69,6 +66,18 @@ pub(crate) async fn run(config: &Config, output: Output) -> anyhow::Result<()> {
         streams,
     };
     print::result(output, &shown, in_words)
+}
+
+/// How many integrations there are; none before `setup`.
+async fn integrations(config: &Config, session: &Session) -> anyhow::Result<usize> {
+    match RecordStore::from_config(config)?
+        .open_integrations(session)
+        .await
+    {
+        Ok(store) => Ok(store.list().await?.len()),
+        Err(error) if error.is_missing() => Ok(0),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// How many device records there are; none before `setup`.

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jetstream::KvIntegrations;
 use mongo::Mongo;
 use tokio_util::sync::CancellationToken;
 use twin::TwinService;
@@ -65,8 +64,8 @@ impl Twins {
 
     async fn open(&self, session: &Session) -> anyhow::Result<(TwinService, Option<Mongo>)> {
         session.connected()?;
-        let store = KvIntegrations::open(&session.context, &session.names).await?;
         let records = Arc::new(self.records.open(session).await?);
+        let store = records.integrations(session).await?;
         let server = records.server();
         let integrations =
             Integrations::new(store, Arc::clone(&self.key), Arc::clone(&self.factory));

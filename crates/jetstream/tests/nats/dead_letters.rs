@@ -212,10 +212,10 @@ async fn letters_of_menders_messages_are_read_again_and_kept_while_they_make_no_
         task.ack.ack().await.unwrap();
     }
     seen.sort();
-    let expected = [("W-2-0", "d0"), ("W-2-1", "d1"), ("W-3-1", "d1")];
+    let expected = [("W-2-0", "d0", 2), ("W-2-1", "d1", 2), ("W-3-1", "d1", 3)];
     assert_eq!(
         seen,
-        expected.map(|(id, device)| (id.to_owned(), device.to_owned(), 1))
+        expected.map(|(id, device, letter)| (id.to_owned(), device.to_owned(), letter))
     );
     let left = letters.list(None, None, None, 10).await.unwrap().letters;
     assert_eq!(left.len(), 1);

@@ -2,9 +2,29 @@
 
 use jetstream::{IntegrationChange, IntegrationWatch, KvIntegrations};
 use lifecycle::TenantId;
-use reconciler::ports::Saved;
+use reconciler::conformance::IntegrationSubject;
+use reconciler::ports::{IntegrationStore as _, Saved};
 
 use crate::installation::{Installation, PATIENCE};
+
+impl IntegrationSubject for Installation {
+    type Integrations = KvIntegrations;
+
+    async fn open_integrations(&self) -> KvIntegrations {
+        let context = jetstream::context(self.server.client().await.unwrap());
+        KvIntegrations::open(&context, &self.names).await.unwrap()
+    }
+
+    async fn end_integrations(self) {
+        self.dir.passed();
+    }
+}
+
+async fn start(test: &str) -> Option<Installation> {
+    Some(Installation::new(test).await)
+}
+
+reconciler::integration_store_conformance!(start);
 
 async fn changed(watch: &mut IntegrationWatch) -> IntegrationChange {
     let change = tokio::time::timeout(PATIENCE, watch.next()).await;
