@@ -21,8 +21,8 @@ use serde::Serialize;
 /// No mutant may need more states than this.
 const STATES_FOR_A_MUTANT: usize = 1_000_000;
 
-/// No scenario may need more states than this, which is some 8 GB: its memory is free again when it
-/// ends, so a longer run takes no more.
+/// No scenario may take more states than this. Its memory is free again when it ends, so a longer run
+/// takes no more.
 const STATES_AT_ONCE: usize = 40_000_000;
 
 /// Checks the protocol: drives the production core through every interleaving of faults.
