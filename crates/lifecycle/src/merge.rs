@@ -198,9 +198,16 @@ fn start(record: &mut Record, event: Event) {
     });
 }
 
+/// The event decides nothing. A replay of it takes up what was given up all the same: its letter may
+/// be the last one that could.
 fn superseded(record: &mut Record, event: Event) -> Verdict {
     if event.key().compare_incarnation(&record.key) == Ordering::Equal {
         record.key = record.key.learn(&event.key());
+    }
+    if event.replay > 0 && record.parked.take().is_some() {
+        record.confirmed = false;
+        start(record, event);
+        return Verdict::Work;
     }
     Verdict::Ended(Done {
         event,

@@ -1,9 +1,9 @@
 //! How events end: each with one outcome, the same one however often it is delivered (S6, S8).
 
-use lifecycle::{Effect, Event, Failure, Input, Outcome};
+use lifecycle::{Effect, Event, Failure, Input, MenderView, Outcome, Status};
 
 use crate::scene::{
-    C1, C2, MAX_AGE, Scene, Trouble, Vary, accepted, decommissioned, down, foreign, rejected,
+    C1, C2, MAX_AGE, Scene, Trouble, Vary, accepted, decommissioned, down, event, foreign, rejected,
 };
 
 fn refused() -> Trouble {
@@ -215,6 +215,24 @@ fn a_stale_replay_is_superseded() {
         scene.outcome(accepted(1).replayed(1)),
         Some(Outcome::Superseded)
     );
+    scene.assert_agrees(None);
+}
+
+#[test]
+fn a_replay_takes_up_what_was_given_up_even_where_it_decides_nothing_any_more() {
+    // The delete was given up, then an accept that contradicts what was heard of its incarnation,
+    // and what was heard since makes that accept a stale one.
+    let created = accepted(1).of(C1);
+    let mut scene = dead_after([created], event(Status::Decommissioned, 0).of(C1));
+    scene.outcome(event(Status::Pending, 2).of(C2));
+    scene.mender = MenderView::Known(Status::Pending);
+    scene.trouble = vec![refused()];
+    let accept = accepted(2).of(C2);
+    assert_eq!(scene.outcome(accept.clone()), Some(Outcome::Dead));
+    scene.outcome(event(Status::Pending, 3).of(C2));
+    assert!(scene.identity.is_some(), "nobody works on it");
+    let replay = accept.replayed(1);
+    assert_eq!(scene.outcome(replay), Some(Outcome::Superseded));
     scene.assert_agrees(None);
 }
 
