@@ -7,6 +7,7 @@ mod chaos;
 mod demo;
 mod fuzz;
 mod model;
+mod simulate;
 mod test;
 mod tools;
 
@@ -28,6 +29,7 @@ enum Command {
     Demo(demo::Args),
     Fuzz(fuzz::Args),
     Model(model::Args),
+    Simulate(simulate::Args),
     Test(test::Args),
     Tools(tools::Args),
 }
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Model(args) => model::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Tools(args) => tools::run(&args),
     };

@@ -21,6 +21,8 @@ pub(super) enum Group {
     Unit,
     /// The protocol under a model checker, in its short form.
     Model,
+    /// The reconciler against servers that fail, by seed, in its short form.
+    Simulation,
     /// Tests of the real binaries against a real nats-server.
     BlackBox,
 }
@@ -155,7 +157,7 @@ fn checks() -> Vec<Step> {
 }
 
 fn tests(filter: Option<&str>) -> Vec<Step> {
-    use Group::{BlackBox, Model, Unit};
+    use Group::{BlackBox, Model, Simulation, Unit};
     let test = |group, title, words| {
         let mut call = call(words);
         call.arguments.extend(
@@ -182,6 +184,17 @@ fn tests(filter: Option<&str>) -> Vec<Step> {
             title: "model of the protocol",
             action: Action::Cargo(call("run --release --locked --package protocol-model")),
         },
+        simulation("simulation of 10,000 seeds", Simulation, "--seeds 0..10000"),
+        simulation(
+            "account of 100,000 events",
+            Simulation,
+            "--profile volume --seeds 0..1000 --events 100000",
+        ),
+        simulation(
+            "hub away for 72 hours",
+            Simulation,
+            "--profile outage --seeds 0..20",
+        ),
         Step {
             group: BlackBox,
             title: "building the binaries",
@@ -193,6 +206,15 @@ fn tests(filter: Option<&str>) -> Vec<Step> {
             "test --workspace --test * --locked",
         ),
     ]
+}
+
+fn simulation(title: &'static str, group: Group, words: &str) -> Step {
+    let run = "run --release --locked --package simulation --";
+    Step {
+        group,
+        title,
+        action: Action::Cargo(call(&format!("{run} {words}"))),
+    }
 }
 
 fn call(words: &str) -> CargoCall {

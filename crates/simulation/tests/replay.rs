@@ -1,0 +1,109 @@
+//! A seed is a run: the same again, whenever it is played; and runs are full of what they are for.
+
+use std::collections::BTreeMap;
+
+use simulation::ledger::Account;
+use simulation::profile::Profile;
+use simulation::run::{How, play};
+
+fn how(profile: Profile) -> How {
+    How {
+        profile,
+        mutant: None,
+        telling: false,
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for seed in 0..40 {
+        let (first, again) = (
+            play(seed, how(Profile::Mixed)),
+            play(seed, how(Profile::Mixed)),
+        );
+        assert_eq!(first.hash, again.hash, "seed {seed}");
+        assert_eq!(first.faults, again.faults, "seed {seed}");
+        assert_eq!(first.account, again.account, "seed {seed}");
+    }
+}
+
+#[test]
+fn telling_the_story_changes_nothing() {
+    let telling = How {
+        telling: true,
+        ..how(Profile::Mixed)
+    };
+    let told = play(7, telling);
+    assert!(!told.story.is_empty());
+    assert_eq!(told.hash, play(7, how(Profile::Mixed)).hash);
+}
+
+#[test]
+fn another_seed_is_another_run() {
+    let hash = |seed| play(seed, how(Profile::Mixed)).hash;
+    assert_ne!(hash(1), hash(2));
+}
+
+#[test]
+fn everything_happens_and_nothing_breaks() {
+    let (mut seen, mut account) = (BTreeMap::new(), Account::default());
+    for seed in 0..400 {
+        let run = play(seed, how(Profile::Mixed));
+        assert_eq!(
+            run.violation, None,
+            "cargo xtask simulate --seed {seed} --trace"
+        );
+        account.add(&run.account);
+        for (what, times) in run.faults.into_iter().chain(run.seen) {
+            *seen.entry(what).or_insert(0) += times;
+        }
+    }
+    for what in EVERYTHING {
+        assert!(seen.contains_key(what), "{what} never happened: {seen:?}");
+    }
+    assert!(account.is_exact(), "{account:?}");
+}
+
+const EVERYTHING: [&str; 41] = [
+    "400",
+    "401",
+    "403 hub full",
+    "412",
+    "429",
+    "500",
+    "503",
+    "applied late",
+    "clock jumps",
+    "compare-and-set lost",
+    "conflict",
+    "crash",
+    "dead letter",
+    "deviceauth down",
+    "deviceconfig in trouble",
+    "edit by hand",
+    "event lost",
+    "foreign identity",
+    "frozen",
+    "hub away",
+    "hub broken",
+    "hub silent",
+    "integration changed",
+    "judged without a sweep",
+    "late effect",
+    "list in trouble",
+    "outcome applied",
+    "outcome dead",
+    "outcome ignored",
+    "outcome superseded",
+    "outcome unchanged",
+    "poison",
+    "progress lost",
+    "question",
+    "replayed",
+    "reply lost",
+    "stale read",
+    "stopped",
+    "store rolled back",
+    "wake-up lost",
+    "wake-up twice",
+];
