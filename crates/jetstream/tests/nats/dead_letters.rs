@@ -118,32 +118,6 @@ async fn an_event_that_dies_again_before_its_letter_is_removed_takes_its_place()
 }
 
 #[tokio::test]
-async fn replays_of_one_letter_at_once_are_one_and_the_same_life() {
-    let nats = Installation::new("replay-parallel").await;
-    let (streams, about) = (nats.streams().await, device("t", "a"));
-    let stop = CancellationToken::new();
-    let mut intake = nats.intake(&stop).await;
-    let dead = letter("S-1", &about, streams.payload(&event("S-1", &about)));
-    streams.dead_letter(&dead).await.unwrap();
-    let letters = letters(&nats).await;
-    let sequence = letters.list(None, None, None, 10).await.unwrap().letters[0].sequence;
-    let replays = (0..8).map(|_| letters.replay(sequence));
-    for replayed in futures::future::join_all(replays).await {
-        let replayed = replayed.unwrap();
-        assert!(
-            matches!(replayed, Replayed::Published(1) | Replayed::Gone),
-            "{replayed:?}"
-        );
-    }
-    let task = next(&mut intake).await;
-    assert_eq!(task.event.clone().unwrap().replay, sequence);
-    task.ack.ack().await.unwrap();
-    nothing(&mut intake).await;
-    assert_eq!(letters.replay(sequence).await.unwrap(), Replayed::Gone);
-    nats.dir.passed();
-}
-
-#[tokio::test]
 async fn a_death_that_is_told_again_after_its_letter_was_purged_begins_another_life() {
     let nats = Installation::new("replay-purged").await;
     let (streams, about) = (nats.streams().await, device("t", "a"));
