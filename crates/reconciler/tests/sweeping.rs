@@ -334,3 +334,18 @@ async fn a_lost_accept_of_an_incarnation_that_was_heard_of_opens_the_id() {
         "of its own key, so that Mender is asked"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn drift_does_not_keep_a_stalled_record_from_being_woken() {
+    let world = World::new();
+    world.settled("a", Status::Rejected, Some(false));
+    world.hub("a", Some((true, true)));
+    world.owes_outcome("a");
+    let report = world.sweep(&SweepSettings::default()).await;
+    assert_eq!(report.count(Finding::Stalled), 1);
+    assert_eq!(
+        world.armed(),
+        ["a"],
+        "its outcome comes first, the drift next time"
+    );
+}

@@ -63,9 +63,10 @@ impl World {
         let place = &mut self.cases[case].places[hub];
         place.settled = (version, record.key);
         let shown = place.identity.clone();
-        // Without an integration the event is ignored, and the hub is nobody's business.
+        // A record that ends its event without an integration, or for the one before, judges nothing.
         let tenant = self.cases[case].tenant;
-        let present = self.tenants[tenant].integration.is_some();
+        let present = self.tenants[tenant].integration.as_ref();
+        let present = present.is_some_and(|present| present.id == record.integration.id);
         if !edited && !forgotten && present {
             let agrees = agrees(record.status, shown.as_ref());
             self.require(agrees, "L2: settled, but the hub shows something else");

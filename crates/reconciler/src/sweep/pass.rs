@@ -226,7 +226,9 @@ where
             };
         };
         let record = &stored.record;
-        let settled = record.is_settled() && judge::is_of(record, integration);
+        // A record that still owes outcomes is stalled first: nobody may doubt it.
+        let at_rest = record.is_settled() && record.outbox.is_empty();
+        let settled = at_rest && judge::is_of(record, integration);
         if !settled || self.is_fresh(pass, stored) {
             return Ok(());
         }

@@ -220,6 +220,13 @@ impl World {
         self.store(device, record, Duration::from_secs(3600));
     }
 
+    /// A settled record whose last outcome may not be published yet, and whose wake-up is lost.
+    pub(crate) fn owes_outcome(&self, device: &str) {
+        let mut record = self.record(device).unwrap();
+        record.outbox.extend(record.done.clone());
+        self.store(device, record, Duration::from_secs(3600));
+    }
+
     /// Every look that is under way ends, without anything found.
     pub(crate) fn finish_looks(&self) {
         let now = self.time();
