@@ -57,6 +57,10 @@ impl Record {
             self.confirmed = false;
             self.made = None;
             self.rotation = None;
+            // What was given up at one hub is not given up at another; a letter that is due stays due.
+            if self.working.is_none() {
+                self.parked = None;
+            }
             self.delivery = Delivery {
                 claim: self.delivery.claim.take(),
                 ..Delivery::default()

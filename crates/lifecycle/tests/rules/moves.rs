@@ -1,8 +1,10 @@
 //! Another hub, another credential (S10, F33).
 
-use lifecycle::{Effect, HubView, Input, Outcome};
+use lifecycle::{Effect, Failure, HubView, Input, Outcome};
 
-use crate::scene::{DELIVERY_LEASE, LEASE, Scene, accepted, decommissioned, hub, rejected};
+use crate::scene::{
+    DELIVERY_LEASE, LEASE, Scene, Trouble, Vary, accepted, decommissioned, hub, rejected,
+};
 
 #[test]
 fn another_hub_is_looked_at_afresh_and_delivered_from() {
@@ -20,6 +22,20 @@ fn a_wake_up_moves_a_device_too() {
     let mut scene = Scene::after([accepted(1)]);
     scene.integration = Some(hub("h2"));
     scene.identity = None;
+    let effect = scene.play(Input::Woken);
+    scene.rest(effect);
+    scene.assert_agrees(Some(true));
+}
+
+#[test]
+fn what_was_given_up_at_one_hub_is_not_given_up_at_another() {
+    let mut scene = Scene::new();
+    scene.trouble = vec![Trouble::Refuse(Failure::Permanent("400".into()))];
+    assert_eq!(scene.outcome(accepted(1)), Some(Outcome::Dead));
+    scene.integration = None;
+    let replayed = scene.outcome(accepted(1).replayed(1));
+    assert_eq!(replayed, Some(Outcome::Ignored), "and its letter is gone");
+    scene.integration = Some(hub("h2"));
     let effect = scene.play(Input::Woken);
     scene.rest(effect);
     scene.assert_agrees(Some(true));
