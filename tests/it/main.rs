@@ -1,6 +1,7 @@
 //! Black-box tests of the real binaries against a real nats-server, one file for each theme.
 
 mod bad_input;
+mod canary;
 mod chaos;
 mod client;
 mod conformance;
@@ -10,6 +11,7 @@ mod docs;
 mod emulator;
 mod faults;
 mod harness;
+mod integrations;
 mod main_job;
 mod mongodb;
 mod openapi;
@@ -17,7 +19,9 @@ mod operations;
 mod operators;
 mod scenario;
 mod sdk;
+mod secrets;
 mod stage;
 mod sweep;
+mod tenants;
 mod twins;
 mod workspace;

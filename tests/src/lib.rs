@@ -6,6 +6,7 @@
 //! one leaves its folder (and nothing else) behind.
 
 pub mod binaries;
+pub mod canary;
 pub mod chaos;
 pub mod clock;
 pub mod cluster;

@@ -1,5 +1,6 @@
 //! Adapters: each joins one crate that knows a server to the ports that know none.
 
+mod entra;
 mod failure;
 mod hub;
 mod hubs;
@@ -10,7 +11,7 @@ mod store;
 mod twins;
 
 pub(crate) use hub::HubPort;
-pub(crate) use hubs::{FRESH_FOR, HubFactory, Integrations};
+pub(crate) use hubs::{FRESH_FOR, HubFactory, Integrations, Stored, stored};
 pub(crate) use mender::MenderPort;
 pub(crate) use store::{IntegrationPort, RecordStore, StoreError, StorePort};
 pub(crate) use twins::TwinPort;

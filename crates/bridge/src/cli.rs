@@ -1,5 +1,6 @@
 //! The command line. Help texts are written for somebody who has only this.
 
+mod integration;
 mod sweep;
 mod twin;
 
@@ -9,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use lifecycle::{DeviceId, TenantId};
 
 use crate::config::StoreKind;
-use crate::integration::Tier;
+pub(crate) use integration::{Auth, Integration, IntegrationSet, Secrets};
 pub(crate) use sweep::{Adopt, Resync, Sweep};
 pub(crate) use twin::{Call, Job, NewJob, OneJob, OneTwin, Twin, TwinCommand};
 
@@ -58,6 +59,9 @@ pub(crate) enum Command {
     /// Shows or changes which hub a tenant's devices are kept in.
     #[command(subcommand)]
     Integration(Integration),
+    /// Renews what protects the stored credentials.
+    #[command(subcommand)]
+    Secrets(Secrets),
     /// Shows what is known of a device.
     #[command(subcommand)]
     Device(Device),
@@ -89,56 +93,6 @@ pub(crate) struct OfTenant {
     /// Mender tenant id. Open-source Mender has none: leave it out.
     #[arg(long, default_value = "")]
     pub(crate) tenant: TenantId,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Integration {
-    /// Sets a tenant's hub, after testing the credential against it.
-    ///
-    /// The connection string of a shared access policy with Registry Read, Registry Write and
-    /// Service Connect is read from standard input, from a file, or from an environment variable;
-    /// never from the command line, where other users of the machine could read it.
-    Set(IntegrationSet),
-    /// Shows integrations, without secrets.
-    Show {
-        /// Only this tenant's.
-        #[arg(long)]
-        tenant: Option<TenantId>,
-    },
-    /// Tries the stored credential against the hub.
-    Test(OfTenant),
-    /// Forgets a tenant's hub. Nothing in the hub is changed.
-    ///
-    /// Refused while identities that the worker made are left in the hub: decommission the
-    /// devices in Mender first, or say --force to leave the identities behind as they are.
-    Remove {
-        #[command(flatten)]
-        of: OfTenant,
-        /// Remove it although identities are left behind.
-        #[arg(long)]
-        force: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct IntegrationSet {
-    #[command(flatten)]
-    pub(crate) of: OfTenant,
-    /// Read the connection string from this file instead of standard input.
-    #[arg(long, value_name = "FILE", conflicts_with = "connection_string_env")]
-    pub(crate) connection_string_file: Option<PathBuf>,
-    /// Read the connection string from this environment variable.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) connection_string_env: Option<String>,
-    /// Pricing tier of the hub: decides how many requests a minute it takes.
-    #[arg(long, value_enum, default_value_t = Tier::S1)]
-    pub(crate) tier: Tier,
-    /// Units of the hub.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) units: u32,
-    /// Store it even if the hub cannot be reached or refuses the credential now.
-    #[arg(long)]
-    pub(crate) no_test: bool,
 }
 
 #[derive(Debug, Args)]

@@ -23,6 +23,7 @@ pub(crate) struct Config {
     pub(crate) store: Store,
     pub(crate) mender: Mender,
     pub(crate) hub: Hub,
+    pub(crate) entra: Entra,
     pub(crate) worker: Worker,
     pub(crate) retry: Retry,
     pub(crate) sweep: Sweep,
@@ -194,6 +195,18 @@ impl Hub {
     }
 }
 
+/// Microsoft Entra ID, where it is not the usual one.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Entra {
+    /// Who issues the tokens of applications, instead of the authority of the hub's cloud.
+    pub(crate) authority_url: Option<String>,
+    /// Who issues the tokens of managed identities, instead of the machine's metadata service.
+    pub(crate) managed_identity_url: Option<String>,
+    /// The worker's own token for workload identity; `AZURE_FEDERATED_TOKEN_FILE` otherwise.
+    pub(crate) federated_token_file: Option<PathBuf>,
+}
+
 /// The worker itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
@@ -279,13 +292,15 @@ impl Sweep {
     }
 }
 
-/// The key that seals the hubs' credentials.
+/// The keys that seal the hubs' credentials, one a line: the first seals, the others only open.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Secrets {
-    /// 32 bytes, as base64 or hex.
+    /// Each 32 bytes, as base64 or hex.
     pub(crate) key: Option<SecretText>,
     pub(crate) key_file: Option<PathBuf>,
+    /// A program and its arguments; it prints the keys.
+    pub(crate) key_command: List,
 }
 
 /// The twin service.

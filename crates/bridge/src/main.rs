@@ -6,11 +6,12 @@ mod adapters;
 mod cli;
 mod commands;
 mod config;
+mod harden;
 mod integration;
+mod keys;
 mod log;
 mod print;
 mod run;
-mod seal;
 mod session;
 mod sweeping;
 
@@ -22,6 +23,7 @@ use crate::cli::{Cli, Command};
 use crate::config::ConfigError;
 
 fn main() -> ExitCode {
+    harden::process();
     let cli = Cli::parse();
     // Nothing else has installed a provider yet.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -59,6 +61,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Setup(args) => commands::setup::run(&config, args, output).await,
         Command::Status => commands::status::run(&config, output).await,
         Command::Integration(what) => commands::integration::run(&config, what, output).await,
+        Command::Secrets(what) => commands::secrets::run(&config, what, output).await,
         Command::Device(what) => commands::device::run(&config, what, output).await,
         Command::Dlq(what) => commands::dlq::run(&config, what, output).await,
         Command::Sweep(args) => commands::sweep::run(&config, args, output).await,

@@ -26,10 +26,12 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::{HubFactory, Integrations, MenderPort, RecordStore, StoreError, StorePort};
+use crate::adapters::{
+    HubFactory, Integrations, MenderPort, RecordStore, StoreError, StorePort, stored,
+};
 use crate::config::Config;
+use crate::keys::{self, SealingKeys};
 use crate::log;
-use crate::seal::SealingKey;
 use crate::session::Session;
 use metrics::{Counted, Metrics};
 use readiness::Readiness;
@@ -53,7 +55,7 @@ type Worker = Reconciler<StorePort, Integrations, MenderPort, NatsStreams>;
 /// Runs until SIGTERM or Ctrl-C.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     log::start(&config.log)?;
-    let parts = Parts::from_config(&config)?;
+    let parts = Parts::from_config(&config).await?;
     let session = Session::begin(&config, "mender-iothub worker").await?;
     let stop = CancellationToken::new();
     signals::listen(stop.clone())?;
@@ -72,6 +74,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let Some(opened) = Box::pin(open(&session, &parts, &readiness, &stop)).await else {
         return Ok(());
     };
+    let opened = opened?;
     let mongo = opened.devices.server();
     let looking = look(
         session.clone(),
@@ -127,8 +130,8 @@ async fn work(
         beside.spawn(sweeper::run(config, session, stop.clone()));
     }
     let twins = if config.twin.enabled {
-        let (key, factory) = (Arc::clone(&parts.key), Arc::clone(&parts.factory));
-        let twins = Twins::new(config, key, factory, parts.records.clone());
+        let (keys, factory) = (Arc::clone(&parts.keys), Arc::clone(&parts.factory));
+        let twins = Twins::new(config, keys, factory, parts.records.clone());
         let own = Session::begin(config, "mender-iothub twins").await?;
         Some(twins.run(own, readiness, stop))
     } else {
@@ -152,17 +155,17 @@ async fn work(
 
 /// What needs the configuration only.
 struct Parts {
-    key: Arc<SealingKey>,
+    keys: Arc<SealingKeys>,
     factory: Arc<HubFactory>,
     mender: MenderPort,
     records: RecordStore,
 }
 
 impl Parts {
-    fn from_config(config: &Config) -> anyhow::Result<Self> {
+    async fn from_config(config: &Config) -> anyhow::Result<Self> {
         Ok(Self {
-            key: Arc::new(SealingKey::from_config(&config.secrets)?),
-            factory: Arc::new(HubFactory::from_config(&config.hub)?),
+            keys: Arc::new(SealingKeys::from_config(&config.secrets).await?),
+            factory: Arc::new(HubFactory::from_config(config)?),
             mender: MenderPort::from_config(&config.mender)?,
             records: RecordStore::from_config(config)?,
         })
@@ -176,13 +179,14 @@ struct Opened {
     streams: NatsStreams,
 }
 
-/// Waits for everything that the worker needs; `None` if it is told to stop first.
+/// Waits for everything that the worker needs; `None` if it is told to stop first. An error is what
+/// waiting does not mend: a wrong sealing key.
 async fn open(
     session: &Session,
     parts: &Parts,
     readiness: &Readiness,
     stop: &CancellationToken,
-) -> Option<Opened> {
+) -> Option<anyhow::Result<Opened>> {
     until_there(NATS, readiness, stop, async || session.connected()).await?;
     let (context, names) = (&session.context, &session.names);
     let streams = until_there(STREAMS, readiness, stop, async || {
@@ -195,8 +199,12 @@ async fn open(
         Ok::<_, StoreError>((devices, integrations))
     })
     .await?;
-    let key = Arc::clone(&parts.key);
-    let integrations = Integrations::new(store.clone(), key, Arc::clone(&parts.factory));
+    let stored = until_there(RECORDS, readiness, stop, async || stored(&store).await).await?;
+    if let Err(wrong) = keys::check_start(&parts.keys.ring(), &stored) {
+        return Some(Err(wrong));
+    }
+    let (keys, factory) = (Arc::clone(&parts.keys), Arc::clone(&parts.factory));
+    let integrations = Integrations::new(store.clone(), keys, factory);
     until_there(MENDER, readiness, stop, async || {
         parts.mender.is_healthy().await
     })
@@ -206,11 +214,11 @@ async fn open(
         any_hub_answers(&integrations, &tenants).await
     })
     .await?;
-    Some(Opened {
+    Some(Ok(Opened {
         devices,
         integrations,
         streams,
-    })
+    }))
 }
 
 /// Whether at least one tenant's hub answers, be it with a refusal: one tenant's trouble must not

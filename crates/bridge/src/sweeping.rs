@@ -16,7 +16,7 @@ use crate::adapters::{
 };
 use crate::config::Config;
 use crate::integration::Integration;
-use crate::seal::SealingKey;
+use crate::keys::SealingKeys;
 use crate::session::Session;
 
 /// How often a turn is renewed while a pass runs.
@@ -61,8 +61,8 @@ pub(crate) type Progress<'a> = &'a (dyn Fn(&TenantId, &Report) + Sync);
 impl Sweeping {
     pub(crate) async fn open(config: &Config, session: &Session) -> anyhow::Result<Box<Self>> {
         let (context, names) = (&session.context, &session.names);
-        let key = Arc::new(SealingKey::from_config(&config.secrets)?);
-        let factory = Arc::new(HubFactory::from_config(&config.hub)?);
+        let keys = Arc::new(SealingKeys::from_config(&config.secrets).await?);
+        let factory = Arc::new(HubFactory::from_config(config)?);
         let mender = MenderPort::from_config(&config.mender)?;
         let streams = NatsStreams::open(context, names).await?;
         let kept = KvSweeps::open(context, names).await?;
@@ -77,7 +77,7 @@ impl Sweeping {
             sweeper,
             streams,
             mender,
-            hubs: Integrations::new(integrations.clone(), key, factory),
+            hubs: Integrations::new(integrations.clone(), keys, factory),
             integrations,
             kept,
             settings: settings(config),
@@ -184,14 +184,14 @@ impl Sweeping {
             );
             return Ok(None);
         };
-        let since = Integration::from_bytes(tenant, &bytes)?.since_us;
+        let since = Integration::from_bytes(tenant, &bytes)?.clear.since_us;
         let Some(hub) = self.hub(tenant).await? else {
             return Ok(None);
         };
         let mut settings = SweepSettings {
             dry_run: how.dry_run,
             force: how.force,
-            integrated_since: since.map(Timestamp::from_micros),
+            integrated_since: Some(Timestamp::from_micros(since)),
             ..self.settings.clone()
         };
         settings.adopt_unrecorded |= how.include_unrecorded;

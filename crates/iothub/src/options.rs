@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::dns::Resolve;
 use reqwest::redirect;
 
 use crate::host::HostName;
@@ -61,7 +62,7 @@ pub(crate) fn http_client(
 
 /// What all our HTTP clients have in common: certificates, addresses, no detours, no repetitions.
 pub(crate) fn client_builder(
-    resolver: GuardedResolver,
+    resolver: impl Resolve + 'static,
     options: Options,
 ) -> Result<reqwest::ClientBuilder, SetupError> {
     let builder = reqwest::Client::builder()

@@ -6,7 +6,9 @@
 //! second resolution. Hosts that the configuration names are exempt, because they are meant to be
 //! near: an emulator, or a hub behind a private endpoint.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -55,11 +57,28 @@ const NAT64: (Ipv6Addr, u8) = (Ipv6Addr::new(0x0064, 0xff9b, 0, 0, 0, 0, 0, 0), 
 #[error("the host has an address that is not public, and the configuration does not allow that")]
 pub(crate) struct AddressRefused;
 
-/// Resolves with the system's resolver and refuses what is not public.
+/// Asks for the addresses of a name.
+pub(crate) trait Lookup: Send + Sync + 'static {
+    /// The addresses, with any port.
+    fn lookup(&self, name: &str) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+}
+
+/// Asks the system.
 #[derive(Debug)]
-pub(crate) struct GuardedResolver {
+pub(crate) struct System;
+
+impl Lookup for System {
+    async fn lookup(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host((name, 0)).await?.collect())
+    }
+}
+
+/// Resolves names, and refuses what is not public.
+#[derive(Debug)]
+pub(crate) struct GuardedResolver<L = System> {
     /// The name that may have any address.
     exempt: Option<String>,
+    lookup: Arc<L>,
 }
 
 impl GuardedResolver {
@@ -69,15 +88,25 @@ impl GuardedResolver {
 
     /// A resolver that lets this name have any address.
     pub(crate) fn exempting(exempt: Option<String>) -> Self {
-        Self { exempt }
+        Self::asking(System, exempt)
     }
 }
 
-impl Resolve for GuardedResolver {
+impl<L: Lookup> GuardedResolver<L> {
+    pub(crate) fn asking(lookup: L, exempt: Option<String>) -> Self {
+        Self {
+            exempt,
+            lookup: Arc::new(lookup),
+        }
+    }
+}
+
+impl<L: Lookup> Resolve for GuardedResolver<L> {
     fn resolve(&self, name: Name) -> Resolving {
         let exempt = self.exempt.as_deref() == Some(name.as_str());
+        let lookup = Arc::clone(&self.lookup);
         Box::pin(async move {
-            let addresses: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let addresses = lookup.lookup(name.as_str()).await?;
             // One bad address spoils the answer: a name that is half public is being played with.
             if !exempt && addresses.iter().any(|address| !is_public(address.ip())) {
                 return Err(AddressRefused.into());
@@ -113,6 +142,10 @@ fn in_v6(address: Ipv6Addr, (network, length): (Ipv6Addr, u8)) -> bool {
 }
 
 #[cfg(test)]
+#[path = "resolve_tests.rs"]
+mod rebinding;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::host::AllowedHosts;
@@ -139,6 +172,8 @@ mod tests {
             "100.64.0.1",
             "127.0.0.1",
             "168.63.129.16",
+            "100.100.100.200",
+            "192.0.0.192",
             "169.254.169.254",
             "172.16.0.1",
             "172.31.255.255",
@@ -152,6 +187,11 @@ mod tests {
             "::1",
             "::ffff:8.8.8.8",
             "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "::8.8.8.8",
+            "::a9fe:a9fe",
+            "64:ff9b::a9fe:a9fe",
+            "fd00:ec2::254",
             "64:ff9b::a00:1",
             "64:ff9b:1::808:808",
             "2001:db8::1",

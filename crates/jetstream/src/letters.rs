@@ -27,6 +27,8 @@ use crate::{
 
 /// Ids longer than this are not put into subjects: the server limits a line to 4 kB.
 const MAX_ID: usize = 128;
+/// The header that holds a sender's token: it is nobody's business who reads dead letters.
+const CREDENTIAL: &str = "authorization";
 /// Room for our own headers when a letter comes near the server's limit for a message.
 const HEADROOM: usize = 8 * 1024;
 /// Times to look at a subject that others write to as well.
@@ -108,7 +110,8 @@ fn message(letter: &DeadLetter, max_payload: usize) -> (HeaderMap, Bytes) {
         }
     }
     let room = max_payload.saturating_sub(HEADROOM);
-    let original = &letter.payload.headers;
+    let shown = |(name, _): &&(String, String)| !name.eq_ignore_ascii_case(CREDENTIAL);
+    let original: Vec<_> = letter.payload.headers.iter().filter(shown).collect();
     let length: usize = original
         .iter()
         .map(|(name, value)| name.len() + value.len() + header::ORIGINAL.len() + 4)
@@ -187,7 +190,10 @@ mod tests {
             payload: Payload {
                 subject: "s".to_owned(),
                 body: vec![b'x'; body],
-                headers: vec![("K".to_owned(), "v".to_owned())],
+                headers: vec![
+                    ("K".to_owned(), "v".to_owned()),
+                    ("Authorization".to_owned(), "Bearer sesame".to_owned()),
+                ],
             },
         }
     }
@@ -201,6 +207,7 @@ mod tests {
         assert_eq!(value(header::DLQ_TENANT).as_deref(), Some("="));
         assert_eq!(value(header::DLQ_DEVICE).as_deref(), Some("a=0Ab"));
         assert_eq!(value("Iothub-Original-K").as_deref(), Some("v"));
+        assert!(!format!("{headers:?}").contains("sesame"));
         assert_eq!(body.len(), 10);
     }
 

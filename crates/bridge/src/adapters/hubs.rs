@@ -4,16 +4,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use iothub::{AllowedHosts, ConnectionString, Options, Secret};
+use iothub::{AllowedHosts, Options, Secret};
 use lifecycle::TenantId;
 use reconciler::ports::{Hubs, IntegrationStore as _, PortError, PortResult};
 use tokio::time::Instant;
 
+use super::entra::Issuers;
 use super::hub::HubPort;
 use super::store::IntegrationPort;
-use crate::config::{self, ConfigError};
-use crate::integration::Integration;
-use crate::seal::SealingKey;
+use crate::config::{Config, ConfigError};
+use crate::integration::{Clear, Integration, IntegrationError, Login};
+use crate::keys::SealingKeys;
 
 /// How long a stored integration is trusted before it is looked up again.
 pub(crate) const FRESH_FOR: Duration = Duration::from_secs(1);
@@ -22,10 +23,12 @@ pub(crate) const FRESH_FOR: Duration = Duration::from_secs(1);
 pub(crate) struct HubFactory {
     allowed: AllowedHosts,
     options: Options,
+    issuers: Issuers,
 }
 
 impl HubFactory {
-    pub(crate) fn from_config(hub: &config::Hub) -> Result<Self, ConfigError> {
+    pub(crate) fn from_config(config: &Config) -> Result<Self, ConfigError> {
+        let hub = &config.hub;
         let allowed = AllowedHosts::new(&hub.allowed_hosts.0)
             .map_err(|error| ConfigError(format!("`hub.allowed_hosts`: {error}")))?;
         let extra_root_pem = match &hub.ca_file {
@@ -40,19 +43,62 @@ impl HubFactory {
             extra_root_pem,
             ..Options::default()
         };
-        Ok(Self { allowed, options })
+        Ok(Self {
+            allowed,
+            options,
+            issuers: Issuers::from_config(&config.entra)?,
+        })
     }
 
-    /// A client of the hub that a policy's connection string names.
-    pub(crate) fn connect(&self, connection_string: &Secret) -> anyhow::Result<iothub::Hub> {
-        let parsed: ConnectionString = connection_string.expose().parse()?;
-        let host = self.allowed.check(parsed.host())?;
-        Ok(iothub::Hub::new(
-            host,
-            parsed.credential()?,
-            self.options.clone(),
-        )?)
+    /// A client of the hub at `host`, if the allow-list lets that in.
+    pub(crate) fn connect(
+        &self,
+        host: &str,
+        login: &Login,
+        secret: &Secret,
+    ) -> anyhow::Result<iothub::Hub> {
+        let host = self.allowed.check(host)?;
+        let options = self.options.clone();
+        let credential = self
+            .issuers
+            .credential(&host, login, secret, options.clone())?;
+        Ok(iothub::Hub::new(host, credential, options)?)
     }
+
+    /// A client of an integration's hub.
+    pub(crate) async fn open(
+        &self,
+        integration: &Integration,
+        keys: &SealingKeys,
+    ) -> anyhow::Result<iothub::Hub> {
+        let secret = keys.open(integration).await?;
+        let clear = &integration.clear;
+        self.connect(&clear.hub, &clear.login, &secret)
+    }
+}
+
+/// An integration in the store.
+pub(crate) struct Stored {
+    pub(crate) tenant: TenantId,
+    pub(crate) integration: Result<Integration, IntegrationError>,
+    /// For the next save.
+    pub(crate) version: u64,
+}
+
+/// All integrations in the store.
+pub(crate) async fn stored(store: &IntegrationPort) -> PortResult<Vec<Stored>> {
+    let mut found = Vec::new();
+    for tenant in store.list().await? {
+        if let Some((bytes, version)) = store.load(&tenant).await? {
+            let integration = Integration::from_bytes(&tenant, &bytes);
+            found.push(Stored {
+                tenant,
+                integration,
+                version,
+            });
+        }
+    }
+    Ok(found)
 }
 
 /// A tenant's hub; `None` where the tenant has no integration.
@@ -69,7 +115,7 @@ struct Cached {
 #[derive(Clone)]
 pub(crate) struct Integrations {
     store: IntegrationPort,
-    key: Arc<SealingKey>,
+    keys: Arc<SealingKeys>,
     factory: Arc<HubFactory>,
     cache: Arc<Mutex<HashMap<TenantId, Cached>>>,
 }
@@ -77,12 +123,12 @@ pub(crate) struct Integrations {
 impl Integrations {
     pub(crate) fn new(
         store: IntegrationPort,
-        key: Arc<SealingKey>,
+        keys: Arc<SealingKeys>,
         factory: Arc<HubFactory>,
     ) -> Self {
         Self {
             store,
-            key,
+            keys,
             factory,
             cache: Arc::default(),
         }
@@ -106,15 +152,15 @@ impl Integrations {
         Some(entry.hub.clone())
     }
 
-    fn make(&self, tenant: &TenantId, bytes: &[u8]) -> anyhow::Result<HubPort> {
+    async fn make(&self, tenant: &TenantId, bytes: &[u8]) -> anyhow::Result<HubPort> {
         let integration = Integration::from_bytes(tenant, bytes)?;
-        let client = self.factory.connect(&integration.open(&self.key)?)?;
+        let Clear { tier, units, .. } = integration.clear;
         Ok(HubPort {
-            client,
-            allowed_per_minute: integration.tier.allowed_per_minute(integration.units),
+            client: self.factory.open(&integration, &self.keys).await?,
+            allowed_per_minute: tier.allowed_per_minute(units),
             integration: integration.reference(),
-            tier: integration.tier,
-            units: integration.units,
+            tier,
+            units,
         })
     }
 }
@@ -133,7 +179,7 @@ impl Hubs for Integrations {
         }
         let hub = match stored {
             None => None,
-            Some((bytes, _)) => Some(self.make(tenant, &bytes).map_err(|error| {
+            Some((bytes, _)) => Some(self.make(tenant, &bytes).await.map_err(|error| {
                 PortError::NotUnderstood(format!("integration of tenant {tenant:?}: {error}"))
             })?),
         };

@@ -7,8 +7,6 @@ use lifecycle::{KeyChange, Keys};
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use crate::seal::hex;
-
 /// Bytes of a key's hash that tell one key from another.
 const FINGERPRINT: usize = 8;
 /// As long as the keys that the hub makes.
@@ -27,7 +25,9 @@ pub(super) enum KeysError {
 
 /// What tells a key from another, and tells nobody the key.
 pub(super) fn fingerprint(key: &Secret) -> String {
-    hex(&digest(&SHA256, key.expose().as_bytes()).as_ref()[..FINGERPRINT])
+    let hash = digest(&SHA256, key.expose().as_bytes());
+    let first: [u8; FINGERPRINT] = std::array::from_fn(|place| hash.as_ref()[place]);
+    format!("{:016x}", u64::from_be_bytes(first))
 }
 
 /// The fingerprints of both keys, if it has any.

@@ -5,13 +5,14 @@ use lifecycle::TenantId;
 use reconciler::ports::{DeviceStore as _, IntegrationStore as _, Saved};
 use serde_json::{Value, json};
 
-use super::integration_set::{set, test, until_workers_know};
+use super::integration_set::{set, until_workers_know};
+use super::permissions;
 use crate::adapters::{HubFactory, IntegrationPort, RecordStore, StorePort};
 use crate::cli::{self, OfTenant, Output};
 use crate::config::Config;
-use crate::integration::Integration;
+use crate::integration::{Clear, Integration};
+use crate::keys::SealingKeys;
 use crate::print;
-use crate::seal::SealingKey;
 use crate::session::Session;
 
 /// Records read at once.
@@ -48,45 +49,64 @@ async fn show(config: &Config, tenant: Option<TenantId>, output: Output) -> anyh
         if found.is_empty() {
             return "no integration; set one with `mender-iothub integration set`".to_owned();
         }
-        let rows = found.iter().map(|integration| {
+        let rows = found.iter().map(|Integration { tenant, clear, .. }| {
             [
-                format!("{:?}", integration.tenant.as_str()),
-                integration.hub.clone(),
-                integration.policy.clone(),
-                format!("{:?} x {}", integration.tier, integration.units).to_lowercase(),
-                integration.generation.to_string(),
+                format!("{:?}", tenant.as_str()),
+                clear.hub.clone(),
+                clear.login.to_string(),
+                format!("{:?} x {}", clear.tier, clear.units).to_lowercase(),
+                clear.generation.to_string(),
             ]
         });
-        print::table(["TENANT", "HUB", "POLICY", "TIER", "GENERATION"], rows)
+        print::table(["TENANT", "HUB", "LOGIN", "TIER", "GENERATION"], rows)
     })
 }
 
 pub(super) fn shown(integration: &Integration) -> Value {
-    json!({
+    let Clear {
+        hub,
+        login,
+        tier,
+        units,
+        generation,
+        ..
+    } = &integration.clear;
+    let mut shown = json!({
         "tenant": integration.tenant,
-        "id": integration.id,
-        "hub": integration.hub,
-        "policy": integration.policy,
-        "tier": integration.tier,
-        "units": integration.units,
-        "generation": integration.generation,
+        "id": integration.id(),
+        "hub": hub,
+        "tier": tier,
+        "units": units,
+        "generation": generation,
         "sealed_with_key": integration.key_id(),
-    })
+    });
+    if let (Some(shown), Ok(Value::Object(login))) =
+        (shown.as_object_mut(), serde_json::to_value(login))
+    {
+        shown.extend(login);
+    }
+    shown
 }
 
 /// Tries what is stored, as the worker would use it.
 async fn try_stored(config: &Config, tenant: &TenantId, output: Output) -> anyhow::Result<()> {
-    let key = SealingKey::from_config(&config.secrets)?;
-    let factory = HubFactory::from_config(&config.hub)?;
+    let keys = SealingKeys::from_config(&config.secrets).await?;
+    let factory = HubFactory::from_config(config)?;
     let session = Session::for_command(config).await?;
     let store = IntegrationPort::open(config, &session).await?;
     let (bytes, _) = store.load(tenant).await?.with_context(|| none(tenant))?;
     let integration = Integration::from_bytes(tenant, &bytes)?;
-    test(&factory.connect(&integration.open(&key)?)?).await?;
+    let hub = factory.open(&integration, &keys).await?;
+    permissions::check(&hub, &integration.clear.login).await?;
     print::result(
         output,
-        &json!({"tenant": tenant, "hub": integration.hub, "ok": true}),
-        |_| format!("hub {} grants everything that is needed", integration.hub),
+        &json!({"tenant": tenant, "hub": integration.clear.hub, "ok": true}),
+        |_| {
+            format!(
+                "hub {} grants everything that is needed",
+                integration.clear.hub
+            )
+        },
     )
 }
 
@@ -95,7 +115,7 @@ async fn remove(config: &Config, of: OfTenant, force: bool, output: Output) -> a
     let session = Session::for_command(config).await?;
     let store = IntegrationPort::open(config, &session).await?;
     let (bytes, version) = store.load(&tenant).await?.with_context(|| none(&tenant))?;
-    let hub = Integration::from_bytes(&tenant, &bytes)?.hub;
+    let hub = Integration::from_bytes(&tenant, &bytes)?.clear.hub;
     let devices = RecordStore::from_config(config)?.open(&session).await?;
     let left = identities_left(&devices, &tenant, &hub).await;
     devices.close().await;

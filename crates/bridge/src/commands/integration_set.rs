@@ -1,73 +1,77 @@
 //! `integration set`: takes a hub's credential, tries it, and stores it sealed.
 
-use std::io::{IsTerminal as _, Read as _};
-use std::sync::Arc;
+use std::io::{IsTerminal as _, Read};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use iothub::{ConnectionString, KeyOwner, Kind, Secret};
+use iothub::{ConnectionString, KeyOwner, Secret};
 use reconciler::ports::{IntegrationStore as _, Saved};
+use zeroize::Zeroizing;
 
 use super::integration::shown;
+use super::permissions;
 use crate::adapters::{FRESH_FOR, HubFactory, IntegrationPort};
-use crate::cli::{IntegrationSet, Output};
-use crate::config::Config;
-use crate::integration::{Integration, NewIntegration};
+use crate::cli::{Auth, IntegrationSet, Output};
+use crate::config::{Config, ConfigError};
+use crate::integration::{Integration, Login, NewIntegration};
+use crate::keys::SealingKeys;
 use crate::print;
-use crate::seal::SealingKey;
 use crate::session::Session;
 
-/// A device that no hub has: asking for it tests the credential and changes nothing.
-const PROBE: &str = "mender-iothub-credential-test";
+/// Longest secret, in bytes: a certificate with its chain and key.
+const LONGEST: usize = 64 * 1024;
+
+/// What was given: where the hub is, how to log in, and with which secret.
+struct Given {
+    host: String,
+    login: Login,
+    secret: Secret,
+}
 
 pub(super) async fn set(
     config: &Config,
     args: IntegrationSet,
     output: Output,
 ) -> anyhow::Result<()> {
-    let key = Arc::new(SealingKey::from_config(&config.secrets)?);
-    let factory = HubFactory::from_config(&config.hub)?;
-    let text = connection_string(&args)?;
-    let parsed: ConnectionString = text.expose().parse().context("the connection string")?;
-    let KeyOwner::Policy(policy) = parsed.owner().clone() else {
-        bail!("the connection string is that of a device; use that of a shared access policy");
-    };
-    let hub = factory.connect(&text).with_context(|| {
-        format!(
-            "host {}; hosts beyond Azure's own go into `hub.allowed_hosts`",
-            parsed.host()
-        )
-    })?;
-    if policy == "iothubowner" {
+    let keys = SealingKeys::from_config(&config.secrets).await?;
+    let factory = HubFactory::from_config(config)?;
+    let given = Given::from_args(&args)?;
+    let hub = factory
+        .connect(&given.host, &given.login, &given.secret)
+        .context("hosts beyond Azure's own go into `hub.allowed_hosts`")?;
+    if matches!(&given.login, Login::SharedAccess { policy } if policy == "iothubowner") {
         eprintln!(
             "warning: policy iothubowner may do everything; a policy with Registry Read, Registry \
              Write and Service Connect is enough"
         );
     }
     if !args.no_test {
-        test(&hub).await?;
+        permissions::check(&hub, &given.login).await?;
     }
     let session = Session::for_command(config).await?;
     let store = IntegrationPort::open(config, &session).await?;
-    let stored = save(&store, &key, args, hub.host().as_str(), &policy, &text).await?;
+    let given = Given {
+        // As the allow-list spells it.
+        host: hub.host().as_str().to_owned(),
+        ..given
+    };
+    let stored = save(&store, &keys, args, given).await?;
     print::result(output, &shown(&stored), |_| {
         format!(
-            "integration of tenant {:?} set: hub {}, policy {}, generation {}",
+            "integration of tenant {:?} set: hub {}, {}, generation {}",
             stored.tenant.as_str(),
-            stored.hub,
-            stored.policy,
-            stored.generation
+            stored.clear.hub,
+            stored.clear.login,
+            stored.clear.generation
         )
     })
 }
 
 async fn save(
     store: &IntegrationPort,
-    key: &SealingKey,
+    keys: &SealingKeys,
     args: IntegrationSet,
-    hub: &str,
-    policy: &str,
-    text: &Secret,
+    given: Given,
 ) -> anyhow::Result<Integration> {
     let tenant = args.of.tenant;
     let before = store.load(&tenant).await?;
@@ -78,13 +82,13 @@ async fn save(
     };
     let new = NewIntegration {
         tenant: &tenant,
-        hub: hub.to_owned(),
-        policy: policy.to_owned(),
+        hub: given.host,
+        login: given.login,
         tier: args.tier,
         units: args.units,
-        connection_string: text,
+        credential: &given.secret,
     };
-    let integration = Integration::seal(new, before.as_ref(), key)?;
+    let integration = Integration::seal(new, before.as_ref(), &keys.ring())?;
     match store
         .save(&tenant, &integration.to_bytes(), revision)
         .await?
@@ -97,55 +101,98 @@ async fn save(
     }
 }
 
-/// Tries what the worker will do: read the registry, and read a twin.
-///
-/// Registry Write cannot be tried without writing, so a delete of an identity that does not
-/// exist stands for it.
-pub(super) async fn test(hub: &iothub::Hub) -> anyhow::Result<()> {
-    let id = PROBE.parse()?;
-    for (permission, result) in [
-        ("Registry Read", hub.device(&id).await.map(drop)),
-        (
-            "Registry Write",
-            hub.delete_device(&id, "AAAAAAAAAAE=").await,
-        ),
-        ("Service Connect", hub.twin(&id).await.map(drop)),
-    ] {
-        match result {
-            Ok(()) => {}
-            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::PreconditionFailed) => {}
-            Err(error) if error.kind() == Kind::Unauthorized => bail!(
-                "the hub refuses the credential for {permission}: the policy may lack that \
-                 permission, or the key is wrong ({error})"
-            ),
-            Err(error) => bail!(
-                "the hub could not be tested for {permission}: {error}; `--no-test` stores the \
-                 integration all the same"
-            ),
-        }
+impl Given {
+    fn from_args(args: &IntegrationSet) -> anyhow::Result<Self> {
+        // clap saw to it that those that are needed are there.
+        let text = |given: &Option<String>| given.clone().unwrap_or_default();
+        let (entra_tenant, client_id) = (text(&args.entra_tenant), text(&args.client_id));
+        let login = match args.auth {
+            Auth::SharedAccess => return Self::from_connection_string(args),
+            Auth::ClientSecret => Login::ClientSecret {
+                entra_tenant,
+                client_id,
+            },
+            Auth::ClientCertificate => Login::ClientCertificate {
+                entra_tenant,
+                client_id,
+            },
+            Auth::WorkloadIdentity => Login::WorkloadIdentity {
+                entra_tenant,
+                client_id,
+            },
+            Auth::ManagedIdentity => Login::ManagedIdentity {
+                client_id: args.client_id.clone(),
+            },
+        };
+        let secret = if login.has_secret() {
+            credential(args)?
+        } else if args.credential_file.is_some() || args.credential_env.is_some() {
+            return Err(ConfigError("this way to log in has no secret".to_owned()).into());
+        } else {
+            Secret::from("")
+        };
+        Ok(Self {
+            host: text(&args.hub),
+            login,
+            secret,
+        })
     }
-    Ok(())
+
+    fn from_connection_string(args: &IntegrationSet) -> anyhow::Result<Self> {
+        if args.hub.is_some() || args.entra_tenant.is_some() || args.client_id.is_some() {
+            return Err(ConfigError(
+                "--hub, --entra-tenant and --client-id belong to the ways of Microsoft Entra ID; \
+                 say which with --auth"
+                    .to_owned(),
+            )
+            .into());
+        }
+        let parsed: ConnectionString = credential(args)?
+            .expose()
+            .parse()
+            .context("the connection string")?;
+        let KeyOwner::Policy(policy) = parsed.owner().clone() else {
+            bail!("the connection string is that of a device; use that of a shared access policy");
+        };
+        Ok(Self {
+            host: parsed.host().to_owned(),
+            login: Login::SharedAccess { policy },
+            secret: parsed.key().clone(),
+        })
+    }
 }
 
-fn connection_string(args: &IntegrationSet) -> anyhow::Result<Secret> {
-    let text = if let Some(path) = &args.connection_string_file {
-        std::fs::read_to_string(path)
-            .with_context(|| format!("connection string file {}", path.display()))?
-    } else if let Some(name) = &args.connection_string_env {
-        std::env::var(name).map_err(|_| anyhow::anyhow!("variable {name} is not set"))?
+/// The credential, from wherever it was put; never from the command line.
+fn credential(args: &IntegrationSet) -> anyhow::Result<Secret> {
+    let text = if let Some(path) = &args.credential_file {
+        let file = std::fs::File::open(path);
+        file.map_err(anyhow::Error::from)
+            .and_then(read)
+            .with_context(|| format!("credential file {}", path.display()))?
+    } else if let Some(name) = &args.credential_env {
+        let text = std::env::var(name);
+        Zeroizing::new(text.map_err(|_| anyhow::anyhow!("variable {name} is not set, or no text"))?)
     } else {
         if std::io::stdin().is_terminal() {
-            eprintln!("connection string, then Ctrl-D:");
+            eprintln!("{}, then Ctrl-D:", args.auth.what());
         }
-        let mut text = String::new();
-        let most = u64::try_from(iothub::MAX_CONNECTION_STRING).unwrap_or(u64::MAX) + 2;
-        std::io::stdin()
-            .take(most)
-            .read_to_string(&mut text)
-            .context("standard input")?;
-        text
+        read(std::io::stdin()).context("standard input")?
     };
-    Ok(Secret::from(text.trim().to_owned()))
+    let text = text.trim();
+    if text.is_empty() {
+        bail!("there is no credential: it was empty");
+    }
+    Ok(Secret::from(text))
+}
+
+/// Reads a secret into a buffer that does not grow, so that no copy of it is left behind.
+fn read(from: impl Read) -> anyhow::Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::with_capacity(LONGEST + 1));
+    from.take(LONGEST as u64 + 1).read_to_string(&mut text)?;
+    if text.len() > LONGEST {
+        bail!("it is longer than any credential");
+    }
+    Ok(text)
 }
 
 /// Workers look at the integration again before each change, but not more often than this: after

@@ -15,7 +15,7 @@ use super::readiness::Readiness;
 use super::waiting::until_there;
 use crate::adapters::{HubFactory, Integrations, RecordStore, TwinPort};
 use crate::config::Config;
-use crate::seal::SealingKey;
+use crate::keys::SealingKeys;
 use crate::session::Session;
 
 /// What the worker waits for here.
@@ -24,7 +24,7 @@ pub(super) const TWINS: &str = "the twin service";
 /// What the service is made of.
 pub(super) struct Twins {
     config: Config,
-    key: Arc<SealingKey>,
+    keys: Arc<SealingKeys>,
     factory: Arc<HubFactory>,
     records: RecordStore,
 }
@@ -32,13 +32,13 @@ pub(super) struct Twins {
 impl Twins {
     pub(super) fn new(
         config: &Config,
-        key: Arc<SealingKey>,
+        keys: Arc<SealingKeys>,
         factory: Arc<HubFactory>,
         records: RecordStore,
     ) -> Self {
         Self {
             config: config.clone(),
-            key,
+            keys,
             factory,
             records,
         }
@@ -68,7 +68,7 @@ impl Twins {
         let store = records.integrations(session).await?;
         let server = records.server();
         let integrations =
-            Integrations::new(store, Arc::clone(&self.key), Arc::clone(&self.factory));
+            Integrations::new(store, Arc::clone(&self.keys), Arc::clone(&self.factory));
         let throttled = Duration::from_millis(self.config.hub.throttle_wait_ms);
         let port = TwinPort::new(integrations, records, throttled);
         let (client, prefix) = (session.client.clone(), session.names.prefix());

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, Request};
 use percent_encoding::utf8_percent_encode;
+use zeroize::Zeroizing;
 
 use super::EntraApp;
 use crate::error::{Error, Result};
@@ -43,7 +44,10 @@ fn post(app: &EntraApp, resource: &str, proof: &[(&str, &str)]) -> Result<Reques
         ("client_id", app.client_id()),
         ("scope", &scope),
     ];
-    let mut form = String::new();
+    // Three bytes for each and the names: growing would leave a copy of the secret behind.
+    let longest = |(name, value): &(&str, &str)| name.len() + 3 * value.len() + 2;
+    let room = common.iter().chain(proof).map(longest).sum();
+    let mut form = Zeroizing::new(String::with_capacity(room));
     for (name, value) in common.iter().chain(proof) {
         if !form.is_empty() {
             form.push('&');
@@ -57,8 +61,17 @@ fn post(app: &EntraApp, resource: &str, proof: &[(&str, &str)]) -> Result<Reques
         .uri(app.token_url())
         .header(ACCEPT, "application/json")
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(Bytes::from(form))
+        .body(Bytes::from_owner(Form(form)))
         .map_err(|_| Error::invalid("the request for a token could not be built"))
+}
+
+/// A form that is overwritten once it was sent.
+struct Form(Zeroizing<String>);
+
+impl AsRef<[u8]> for Form {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
 }
 
 #[cfg(test)]

@@ -130,6 +130,24 @@ async fn a_refused_credential_is_not_asked_with_again_and_never_shown() {
 }
 
 #[tokio::test]
+async fn an_issuer_that_sends_elsewhere_is_not_followed() {
+    let elsewhere = Server::with([token("t1", 3599)]).await;
+    for status in [
+        "302 Found",
+        "307 Temporary Redirect",
+        "308 Permanent Redirect",
+    ] {
+        let to = format!("Location: https://{}/token\r\n", elsewhere.host());
+        let issuer = Server::with([answer(status, &to, "")]).await;
+        let server = Server::with([]).await;
+        let hub = hub_of(&server, with_secret(&issuer, issuer.options()));
+        assert!(hub.twin(&id()).await.is_err());
+        assert_eq!((issuer.seen().len(), server.seen().len()), (1, 0));
+    }
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[tokio::test]
 async fn an_issuer_with_an_unknown_certificate_gets_no_secret() {
     let issuer = Server::with([token("t1", 3599)]).await;
     let server = Server::with([]).await;

@@ -4,6 +4,7 @@ mod bulk;
 mod configurations;
 mod entra;
 mod failures;
+mod hosts;
 mod jobs;
 mod methods;
 mod modules;
