@@ -16,6 +16,7 @@ use crate::faults::Program;
 use crate::fleet::{Device, DeviceKey, NewDevice};
 use crate::orders::{self, Additions, Decommission, DeviceOrder, Raw, Release, Statuses};
 use crate::simulator::Simulator;
+use crate::tokens;
 use crate::truth;
 use crate::workflows;
 
@@ -33,6 +34,9 @@ pub(crate) fn router() -> Router<Arc<Simulator>> {
         .route("/simulator/release", post(release))
         .route("/simulator/raw", post(raw))
         .route("/simulator/faults", put(faults))
+        .route("/simulator/rbac", put(rbac))
+        .route("/simulator/tokens", post(tokens::issue))
+        .route("/simulator/keys", get(tokens::keys))
         .route("/simulator/truth", get(truth::truth))
         .route("/simulator/deployments", get(truth::deployments))
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -128,6 +132,11 @@ async fn faults(State(simulator): State<Arc<Simulator>>, body: Bytes) -> Answer<
     let checked = program.check();
     checked.map_err(|reason| ControlError::Body(reason.to_owned()))?;
     simulator.faults.play(program);
+    Ok(Json(()))
+}
+
+async fn rbac(State(simulator): State<Arc<Simulator>>, body: Bytes) -> Answer<()> {
+    *simulator.rbac() = orders::read(&body)?;
     Ok(Json(()))
 }
 

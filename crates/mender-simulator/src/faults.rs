@@ -13,6 +13,8 @@ use serde::Deserialize;
 pub(crate) enum Service {
     Deviceauth,
     Deviceconfig,
+    Useradm,
+    Inventory,
 }
 
 /// When the fault strikes.
@@ -78,12 +80,15 @@ impl Default for Fault {
 pub(crate) struct Program {
     pub(crate) deviceauth: Option<Fault>,
     pub(crate) deviceconfig: Option<Fault>,
+    pub(crate) useradm: Option<Fault>,
+    pub(crate) inventory: Option<Fault>,
 }
 
 impl Program {
     /// Why it cannot be played.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
-        for fault in [&self.deviceauth, &self.deviceconfig].into_iter().flatten() {
+        let others = [&self.deviceauth, &self.useradm, &self.inventory];
+        for fault in others.into_iter().chain([&self.deviceconfig]).flatten() {
             if fault.every == 0 {
                 return Err("`every` counts from 1");
             }
@@ -94,12 +99,9 @@ impl Program {
                 return Err("`status` is one of a failure, from 400 to 599");
             }
         }
-        if self
-            .deviceauth
-            .as_ref()
-            .is_some_and(|fault| fault.zero_deployment_id)
-        {
-            return Err("deviceauth deploys nothing");
+        let deploys = |fault: &Fault| fault.zero_deployment_id;
+        if others.into_iter().flatten().any(deploys) {
+            return Err("only deviceconfig deploys");
         }
         Ok(())
     }
@@ -107,7 +109,7 @@ impl Program {
 
 /// The program being played.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Mutex<[Track; 2]>);
+pub(crate) struct Faults(Mutex<[Track; 4]>);
 
 #[derive(Debug, Default)]
 struct Track {
@@ -124,7 +126,13 @@ impl Faults {
             fault,
             ..Track::default()
         };
-        *tracks = [track(program.deviceauth), track(program.deviceconfig)];
+        *tracks = [
+            program.deviceauth,
+            program.deviceconfig,
+            program.useradm,
+            program.inventory,
+        ]
+        .map(track);
     }
 
     /// What is to happen to the next request of a service.
@@ -133,6 +141,8 @@ impl Faults {
         let track = match service {
             Service::Deviceauth => &mut tracks[0],
             Service::Deviceconfig => &mut tracks[1],
+            Service::Useradm => &mut tracks[2],
+            Service::Inventory => &mut tracks[3],
         };
         track.next(deploys)
     }

@@ -19,15 +19,19 @@ mod deviceconfig;
 mod faults;
 mod fleet;
 mod injection;
+mod inventory;
 mod options;
 mod orders;
 mod publisher;
+mod rbac;
 mod replies;
 mod server;
 mod shuffle;
 mod simulator;
 mod status;
+mod tokens;
 mod truth;
+mod useradm;
 mod wire;
 mod workflows;
 
@@ -110,6 +114,8 @@ fn router(simulator: Arc<Simulator>) -> Router {
             &simulator,
             Service::Deviceconfig,
         ))
+        .merge(faulty(useradm::router(), &simulator, Service::Useradm))
+        .merge(faulty(inventory::router(), &simulator, Service::Inventory))
         .merge(control::router())
         .with_state(simulator)
 }

@@ -15,7 +15,7 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::stream::{self, RetentionPolicy, StorageType};
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, ConnectOptions};
+use async_nats::{Client, ConnectOptions, ServerAddr};
 use futures::future::join_all;
 use serde::Serialize;
 use tokio::sync::Mutex;
@@ -73,10 +73,23 @@ pub(crate) struct Publisher {
     repeated: AtomicU64,
 }
 
+/// User and password of a URL, which Mender's client takes from there and ours does not.
+fn credentials(url: &str) -> Result<ConnectOptions> {
+    let address: ServerAddr = url
+        .parse()
+        .context("failed to understand the NATS address")?;
+    Ok(match (address.username(), address.password()) {
+        (Some(user), Some(password)) => {
+            ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned())
+        }
+        _ => ConnectOptions::new(),
+    })
+}
+
 impl Publisher {
     /// Connects in the background, for ever; fails only on an address that can't be understood.
     pub(crate) async fn connect(url: &str) -> Result<Self> {
-        let client = ConnectOptions::new()
+        let client = credentials(url)?
             .name("mender-simulator")
             .retry_on_initial_connect()
             .request_timeout(Some(ACK))

@@ -10,6 +10,8 @@ use crate::faults::Faults;
 use crate::fleet::Fleet;
 use crate::options::ServerVersion;
 use crate::publisher::Publisher;
+use crate::rbac::Rbac;
+use crate::tokens::Issuer;
 use crate::workflows::Message;
 
 /// The simulated server.
@@ -17,9 +19,11 @@ pub(crate) struct Simulator {
     pub(crate) version: ServerVersion,
     pub(crate) publisher: Publisher,
     pub(crate) faults: Faults,
+    pub(crate) issuer: Issuer,
     fleet: Mutex<Fleet>,
     configurations: Mutex<Configurations>,
     held: Mutex<Vec<Message>>,
+    rbac: Mutex<Rbac>,
 }
 
 impl Simulator {
@@ -28,9 +32,11 @@ impl Simulator {
             version,
             publisher,
             faults: Faults::default(),
+            issuer: Issuer::new(),
             fleet: Mutex::new(Fleet::new(version)),
             configurations: Mutex::default(),
             held: Mutex::default(),
+            rbac: Mutex::default(),
         }
     }
 
@@ -48,5 +54,10 @@ impl Simulator {
     /// Messages that wait to be released.
     pub(crate) fn held(&self) -> MutexGuard<'_, Vec<Message>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// useradm's users and roles, and inventory's groups.
+    pub(crate) fn rbac(&self) -> MutexGuard<'_, Rbac> {
+        self.rbac.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -105,20 +105,17 @@ fn set_connection_string(tenant: &str, device: &str, value: &str) -> Result<Call
         .map_err(|_| refused("the connection string cannot be written"))?;
     Ok(Call {
         method: Method::PATCH,
-        path,
-        query: String::new(),
         body: Some(Bytes::from_owner(body)),
         quotable: false,
+        ..Call::get(path)
     })
 }
 
 fn deploy(tenant: &str, device: &str) -> Result<Call> {
     Ok(Call {
         method: Method::POST,
-        path: path_of(tenant, device, "/deploy")?,
-        query: String::new(),
         body: Some(Bytes::from_static(DEPLOY)),
-        quotable: true,
+        ..Call::get(path_of(tenant, device, "/deploy")?)
     })
 }
 

@@ -16,6 +16,10 @@ pub enum Service {
     Deviceauth,
     /// Keeps and deploys configurations.
     Deviceconfig,
+    /// Keeps groups of devices.
+    Inventory,
+    /// Keeps users and their roles.
+    Useradm,
 }
 
 impl Service {
@@ -24,6 +28,8 @@ impl Service {
         match self {
             Self::Deviceauth => "/api/internal/v1/devauth",
             Self::Deviceconfig => "/api/internal/v1/deviceconfig",
+            Self::Inventory => "/api/internal/v1/inventory",
+            Self::Useradm => "/api/internal/v1/useradm",
         }
     }
 }
@@ -33,6 +39,8 @@ impl fmt::Display for Service {
         f.write_str(match self {
             Self::Deviceauth => "deviceauth",
             Self::Deviceconfig => "deviceconfig",
+            Self::Inventory => "inventory",
+            Self::Useradm => "useradm",
         })
     }
 }

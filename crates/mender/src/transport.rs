@@ -35,6 +35,8 @@ pub(crate) struct Call {
     pub(crate) path: String,
     /// Encoded, may be empty.
     pub(crate) query: String,
+    /// Beside those that every request has.
+    pub(crate) headers: HeaderMap,
     /// JSON. Never printed.
     pub(crate) body: Option<Bytes>,
     /// Whether the service's words about a failure may be quoted; not where they may repeat a
@@ -48,6 +50,7 @@ impl Call {
             method: Method::GET,
             path,
             query: String::new(),
+            headers: HeaderMap::new(),
             body: None,
             quotable: true,
         }
@@ -117,7 +120,7 @@ impl Transport {
 
     fn request(&self, call: Call) -> RequestBuilder {
         let url = self.base.join(&call.path, &call.query);
-        let request = self.client.request(call.method, url);
+        let request = self.client.request(call.method, url).headers(call.headers);
         match call.body {
             Some(body) => request.header(CONTENT_TYPE, "application/json").body(body),
             None => request,

@@ -2,4 +2,5 @@
 
 mod deviceauth;
 mod deviceconfig;
+mod rbac;
 mod support;

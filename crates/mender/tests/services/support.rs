@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
-use mender::{Deviceauth, Deviceconfig, Options};
+use mender::{Deviceauth, Deviceconfig, Inventory, Options, Useradm};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -51,6 +51,16 @@ impl Server {
     pub(crate) fn deviceauth(&self) -> Deviceauth {
         install_tls();
         Deviceauth::new(&self.base_url, options()).expect("a client")
+    }
+
+    pub(crate) fn useradm(&self) -> Useradm {
+        install_tls();
+        Useradm::new(&self.base_url, options()).expect("a client")
+    }
+
+    pub(crate) fn inventory(&self) -> Inventory {
+        install_tls();
+        Inventory::new(&self.base_url, options()).expect("a client")
     }
 
     /// The requests so far, head and body.
