@@ -1,5 +1,6 @@
 //! Adapters: each joins one crate that knows a server to the ports that know none.
 
+mod access;
 mod entra;
 mod failure;
 mod hub;
@@ -10,6 +11,7 @@ mod mender;
 mod store;
 mod twins;
 
+pub(crate) use access::TwinAccess;
 pub(crate) use hub::HubPort;
 pub(crate) use hubs::{FRESH_FOR, HubFactory, Integrations, Stored, stored};
 pub(crate) use mender::MenderPort;

@@ -5,6 +5,7 @@
 
 mod load;
 mod text;
+mod twin;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use load::{ConfigError, load, secret};
 pub(crate) use text::{List, SecretText};
+pub(crate) use twin::{Authorization, Twin};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -138,6 +140,8 @@ pub(crate) enum StoreKind {
 pub(crate) struct Mender {
     pub(crate) deviceauth_url: String,
     pub(crate) deviceconfig_url: String,
+    pub(crate) useradm_url: String,
+    pub(crate) inventory_url: String,
     /// Time-out of one request, in milliseconds.
     pub(crate) request_timeout_ms: u64,
 }
@@ -147,6 +151,8 @@ impl Default for Mender {
         Self {
             deviceauth_url: "http://mender-device-auth:8080".to_owned(),
             deviceconfig_url: "http://mender-deviceconfig:8080".to_owned(),
+            useradm_url: "http://mender-useradm:8080".to_owned(),
+            inventory_url: "http://mender-inventory:8080".to_owned(),
             request_timeout_ms: 10_000,
         }
     }
@@ -301,19 +307,6 @@ pub(crate) struct Secrets {
     pub(crate) key_file: Option<PathBuf>,
     /// A program and its arguments; it prints the keys.
     pub(crate) key_command: List,
-}
-
-/// The twin service.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Twin {
-    pub(crate) enabled: bool,
-}
-
-impl Default for Twin {
-    fn default() -> Self {
-        Self { enabled: true }
-    }
 }
 
 /// The worker's own HTTP port: `/healthz`, `/readyz`, `/metrics`.

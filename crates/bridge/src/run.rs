@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::{
-    HubFactory, Integrations, MenderPort, RecordStore, StoreError, StorePort, stored,
+    HubFactory, Integrations, MenderPort, RecordStore, StoreError, StorePort, TwinAccess, stored,
 };
 use crate::config::Config;
 use crate::keys::{self, SealingKeys};
@@ -131,7 +131,7 @@ async fn work(
     }
     let twins = if config.twin.enabled {
         let (keys, factory) = (Arc::clone(&parts.keys), Arc::clone(&parts.factory));
-        let twins = Twins::new(config, keys, factory, parts.records.clone());
+        let twins = Twins::new(config, keys, factory, parts.records.clone(), parts.access);
         let own = Session::begin(config, "mender-iothub twins").await?;
         Some(twins.run(own, readiness, stop))
     } else {
@@ -159,6 +159,7 @@ struct Parts {
     factory: Arc<HubFactory>,
     mender: MenderPort,
     records: RecordStore,
+    access: Arc<TwinAccess>,
 }
 
 impl Parts {
@@ -168,6 +169,7 @@ impl Parts {
             factory: Arc::new(HubFactory::from_config(config)?),
             mender: MenderPort::from_config(&config.mender)?,
             records: RecordStore::from_config(config)?,
+            access: Arc::new(TwinAccess::from_config(config)?),
         })
     }
 }

@@ -19,12 +19,7 @@ pub(crate) struct MenderPort {
 
 impl MenderPort {
     pub(crate) fn from_config(config: &config::Mender) -> Result<Self, ConfigError> {
-        let timeout = Duration::from_millis(config.request_timeout_ms);
-        let connect_timeout = mender::Options::default().connect_timeout.min(timeout);
-        let options = mender::Options {
-            timeout,
-            connect_timeout,
-        };
+        let options = options(config);
         let bad =
             |key: &str, error: &dyn std::fmt::Display| ConfigError(format!("`{key}`: {error}"));
         Ok(Self {
@@ -38,6 +33,15 @@ impl MenderPort {
     /// Whether deviceconfig answers.
     pub(crate) async fn is_healthy(&self) -> Result<(), mender::Error> {
         self.deviceconfig.health().await
+    }
+}
+
+/// The limits of all clients of Mender's services.
+pub(super) fn options(config: &config::Mender) -> mender::Options {
+    let timeout = Duration::from_millis(config.request_timeout_ms);
+    mender::Options {
+        timeout,
+        connect_timeout: mender::Options::default().connect_timeout.min(timeout),
     }
 }
 

@@ -7,13 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jetstream::NatsStreams;
 use mongo::Mongo;
 use tokio_util::sync::CancellationToken;
-use twin::TwinService;
+use twin::{Limits, TwinService};
 
 use super::readiness::Readiness;
 use super::waiting::until_there;
-use crate::adapters::{HubFactory, Integrations, RecordStore, TwinPort};
+use crate::adapters::{HubFactory, Integrations, RecordStore, Recorded, TwinAccess, TwinPort};
 use crate::config::Config;
 use crate::keys::SealingKeys;
 use crate::session::Session;
@@ -27,6 +28,7 @@ pub(super) struct Twins {
     keys: Arc<SealingKeys>,
     factory: Arc<HubFactory>,
     records: RecordStore,
+    access: Arc<TwinAccess>,
 }
 
 impl Twins {
@@ -35,12 +37,14 @@ impl Twins {
         keys: Arc<SealingKeys>,
         factory: Arc<HubFactory>,
         records: RecordStore,
+        access: Arc<TwinAccess>,
     ) -> Self {
         Self {
             config: config.clone(),
             keys,
             factory,
             records,
+            access,
         }
     }
 
@@ -71,7 +75,11 @@ impl Twins {
             Integrations::new(store, Arc::clone(&self.keys), Arc::clone(&self.factory));
         let throttled = Duration::from_millis(self.config.hub.throttle_wait_ms);
         let port = TwinPort::new(integrations, records, throttled);
+        let streams = NatsStreams::open(&session.context, &session.names).await?;
+        let access = Recorded::new(Arc::clone(&self.access), streams);
         let (client, prefix) = (session.client.clone(), session.names.prefix());
-        Ok((TwinService::start(client, prefix, port).await?, server))
+        let service =
+            TwinService::start_with(client, prefix, port, access, Limits::default()).await?;
+        Ok((service, server))
     }
 }
