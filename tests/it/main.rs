@@ -17,6 +17,7 @@ mod mongodb;
 mod openapi;
 mod operations;
 mod operators;
+mod permissions;
 mod scenario;
 mod sdk;
 mod secrets;

@@ -89,8 +89,12 @@ fn dead_letters(names: &Names) -> impl Fn(&mut stream::Config) + use<> {
     }
 }
 
+/// How events ended, and who edited which twin.
 fn outcomes(names: &Names) -> impl Fn(&mut stream::Config) + use<> {
-    let subjects = vec![format!("{}.outcome.>", names.prefix())];
+    let subjects = vec![
+        format!("{}.outcome.>", names.prefix()),
+        names.audit_filter(),
+    ];
     move |config| log_of(config, &subjects, OUTCOMES)
 }
 

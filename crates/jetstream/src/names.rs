@@ -200,6 +200,19 @@ impl Names {
         format!("{}.outcome.{tenant}.{device}", self.prefix)
     }
 
+    /// The audit log of one device's edits; without a device, of what is about a whole tenant.
+    #[must_use]
+    pub fn audit_subject(&self, tenant: &str, device: Option<&str>) -> String {
+        let [tenant, device] = [tenant, device.unwrap_or_default()].map(encode_token);
+        format!("{}.audit.{tenant}.{device}", self.prefix)
+    }
+
+    /// The whole audit log.
+    #[must_use]
+    pub fn audit_filter(&self) -> String {
+        format!("{}.audit.>", self.prefix)
+    }
+
     /// Outcomes of a tenant, of a device, or all.
     #[must_use]
     pub fn outcome_filter(&self, tenant: Option<&str>, device: Option<&str>) -> String {

@@ -10,12 +10,12 @@ use async_nats::{
 };
 use futures::future::try_join_all;
 use lifecycle::{DeviceRef, Done, Event, Outcome, Timestamp};
-use messages::{OutcomeMessage, header};
+use messages::{AuditMessage, OutcomeMessage, header};
 use reconciler::ports::{DeadLetter, Payload, PortResult, Streams};
 use reconciler::sweep::Notices;
 
 use crate::{
-    Names, Result,
+    Error, Names, Result,
     headers::{MESSAGE_ID, OUTCOME, SCHEDULE, SCHEDULE_TARGET, append},
     letters, open,
     publish::publish,
@@ -33,12 +33,32 @@ impl NatsStreams {
     /// Opens the streams that `setup` has made.
     pub async fn open(context: &Context, names: &Names) -> Result<Self> {
         open::stream(context, &names.events_stream()).await?;
-        open::stream(context, &names.outcome_stream()).await?;
+        let outcomes = open::stream(context, &names.outcome_stream()).await?;
+        let (subjects, audit) = (
+            &outcomes.cached_info().config.subjects,
+            names.audit_filter(),
+        );
+        if !subjects.contains(&audit) {
+            // Made by an earlier version: without it no edit could be recorded, so none be done.
+            return Err(Error::Missing {
+                kind: "subject",
+                name: audit,
+            });
+        }
         Ok(Self {
             context: context.clone(),
             names: names.clone(),
             dead_letters: open::stream(context, &names.dead_letter_stream()).await?,
         })
+    }
+
+    /// Stores a record of the audit log.
+    pub async fn audit(&self, record: &AuditMessage) -> Result<()> {
+        let (tenant, device) = (&record.tenant_id, record.device_id.as_deref());
+        let subject = self.names.audit_subject(tenant, device);
+        let body = record.to_body().into();
+        publish(&self.context, subject, HeaderMap::new(), body).await?;
+        Ok(())
     }
 
     /// Publishes an outcome. Within the stream's window the first one of an event stands: a worker

@@ -20,6 +20,7 @@
 //! # Ok::<(), messages::Malformed>(())
 //! ```
 
+mod audit;
 mod event;
 pub mod header;
 mod json;
@@ -31,6 +32,7 @@ mod strict;
 mod time;
 pub mod twin;
 
+pub use audit::{AuditCaller, AuditEdit, AuditKind, AuditMessage, AuditOutcome};
 pub use event::{device_of, parse_event, to_body};
 pub use lifecycle::{DeviceId, DeviceRef, TenantId, decode_token};
 pub use malformed::{BadDevice, Malformed};
