@@ -1,5 +1,6 @@
 //! Black-box tests of the real binaries against a real nats-server, one file for each theme.
 
+mod authorization;
 mod bad_input;
 mod canary;
 mod chaos;
@@ -24,5 +25,6 @@ mod secrets;
 mod stage;
 mod sweep;
 mod tenants;
+mod threats;
 mod twins;
 mod workspace;

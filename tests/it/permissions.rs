@@ -24,7 +24,7 @@ const PUBLISH: &[(&str, &[&str])] = &[
     ("iothub.event.=.d", &["worker", "operator"]),
     ("iothub.event.other.d", &["worker", "operator"]),
     ("iothub.event.=.d.e", NOBODY),
-    ("iothub.retry.=.d", &["worker"]),
+    ("iothub.retry.=.d", &["worker", "operator"]),
     ("iothub.outcome.=.d", &["worker"]),
     ("iothub.audit.=.d", &["worker"]),
     ("iothub.dlq.=.d.e", &["worker"]),
@@ -78,8 +78,9 @@ const PUBLISH: &[(&str, &[&str])] = &[
     ("$JS.API.STREAM.RESTORE.IOTHUB_EVENTS", NOBODY),
     ("$JS.API.STREAM.SNAPSHOT.KV_iothub_integrations", NOBODY),
     ("$JS.API.STREAM.MSG.DELETE.IOTHUB_OUTCOMES", NOBODY),
-    ("$JS.API.STREAM.MSG.DELETE.IOTHUB_EVENTS", NOBODY),
-    ("$JS.API.STREAM.MSG.GET.IOTHUB_EVENTS", NOBODY),
+    ("$JS.API.STREAM.MSG.DELETE.IOTHUB_EVENTS", &["worker"]),
+    ("$JS.API.STREAM.MSG.DELETE.WORKFLOWS", &["worker"]),
+    ("$JS.API.STREAM.MSG.GET.IOTHUB_EVENTS", &["worker"]),
     ("$JS.API.STREAM.LIST", NOBODY),
     ("$JS.API.STREAM.NAMES", NOBODY),
     ("$JS.API.STREAM.PEER.REMOVE.IOTHUB_EVENTS", NOBODY),
@@ -354,7 +355,7 @@ async fn the_whole_job_runs_under_the_least_permissions() -> Result<()> {
     ] {
         run(&admin, arguments).await?;
     }
-    let worker = nats.as_user(&installation, "worker").start().await?;
+    let mut worker = nats.as_user(&installation, "worker").start().await?;
 
     // A device from Mender to the hub and back, and its end.
     let made: Value = mender
@@ -406,8 +407,45 @@ async fn the_whole_job_runs_under_the_least_permissions() -> Result<()> {
     ] {
         run(&operator, arguments).await?;
     }
+    // Back ends: the one reads, the other writes.
+    let body = r#"{"desired":{"a":1}}"#;
+    for (user, subject, body) in [
+        ("reader", "iothub.twin.get.=.d1", ""),
+        ("editor", "iothub.twin.set.=.d1", body),
+    ] {
+        let client = nats.client(user).await?;
+        let reply = client.request(subject, body.into()).await?;
+        let twin: Value = serde_json::from_slice(&reply.payload)?;
+        assert!(twin["etag"].is_string(), "{user}: {reply:?}");
+    }
+    let replayed = operator.cli(&["dlq", "replay", &letter]).await?;
+    let said = format!("{}{}", replayed.stdout, replayed.stderr);
+    assert!(said.contains("still not understood"), "{said}");
+    for arguments in [&["device", "resync", "d1"][..], &["dlq", "purge", "--yes"]] {
+        run(&operator, arguments).await?;
+    }
+    let end = json!({"ids": ["d1"]});
+    mender
+        .control()
+        .post::<Value>("/simulator/devices/decommission", &end)
+        .await?;
+    until(SOON, "the end of the device", async || {
+        Ok(hub.devices().await?.is_empty().then_some(()))
+    })
+    .await?;
+    until(SOON, "a sweep", async || {
+        let status = operator
+            .cli(&["status", "--output", "json"])
+            .await?
+            .json()?;
+        let swept = status["sweeps"]
+            .as_array()
+            .is_some_and(|sweeps| !sweeps.is_empty());
+        Ok(swept.then_some(()))
+    })
+    .await?;
+    worker.sigterm().await?;
     no_refusals(&mut nats)?;
-    drop(worker);
     dir.passed();
     Ok(())
 }

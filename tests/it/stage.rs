@@ -131,8 +131,11 @@ impl Stage {
     pub(crate) async fn outcomes(&self, events: usize) -> Result<BTreeMap<String, Value>> {
         until(SOON, &format!("{events} outcomes"), async || {
             let outcomes = messages_of(&self.nats, "IOTHUB_OUTCOMES").await?;
+            // The audit log is in the same stream.
+            let is_outcome = |message: &&async_nats::Message| message.subject.contains(".outcome.");
             let ended: BTreeMap<_, _> = outcomes
                 .iter()
+                .filter(is_outcome)
                 .map(|message| {
                     let body: Value = serde_json::from_slice(&message.payload)?;
                     Ok((

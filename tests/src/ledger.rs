@@ -139,7 +139,9 @@ impl Ledger {
     /// Reads what has come since the last time.
     pub async fn catch_up(&mut self) -> Result<()> {
         for message in self.reader.rest().await? {
-            self.ends.take(&message.payload)?;
+            if is_outcome(&message) {
+                self.ends.take(&message.payload)?;
+            }
         }
         Ok(())
     }
@@ -182,6 +184,12 @@ impl Ledger {
         let text = |it: Message| String::from_utf8_lossy(&it.payload).into_owned();
         Ok(log.into_iter().map(text).collect())
     }
+}
+
+/// Whether a message of the outcome stream tells of an event. The audit log of twins is in there too.
+#[must_use]
+pub fn is_outcome(message: &Message) -> bool {
+    message.subject.contains(".outcome.")
 }
 
 /// A place in a stream.

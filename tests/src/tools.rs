@@ -19,12 +19,14 @@ use serde::Serialize;
 use self::wheel::{Wheel, make_executable};
 use crate::workspace;
 
+mod deny;
 mod fuzzer;
 mod mongo;
 mod program;
 mod sdk;
 mod wheel;
 
+pub use deny::{CARGO_DENY, cargo_deny};
 pub use fuzzer::cargo_fuzz;
 pub use mongo::{MONGODB_URI, Mongo, mongo};
 pub use sdk::{AZURE_SDKS, AzureSdk, InstalledSdk};

@@ -11,7 +11,7 @@ mod mender;
 mod store;
 mod twins;
 
-pub(crate) use access::TwinAccess;
+pub(crate) use access::{Recorded, TwinAccess};
 pub(crate) use hub::HubPort;
 pub(crate) use hubs::{FRESH_FOR, HubFactory, Integrations, Stored, stored};
 pub(crate) use mender::MenderPort;

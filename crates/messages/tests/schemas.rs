@@ -12,10 +12,13 @@ use messages::twin::{
     self, FoundTwin, JobCounts, JobReply, JobStatus, MethodReply, PatchRequest, QueryReply,
     SetRequest, TwinDocument,
 };
-use messages::{Malformed, OutcomeMessage, device_of, header, parse_event, parse_mender, to_body};
+use messages::{
+    AuditMessage, Malformed, OutcomeMessage, device_of, header, parse_event, parse_mender, to_body,
+};
 use serde_json::{Value, json};
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
+    "audit",
     "event",
     "outcome",
     "dead-letter",
@@ -128,6 +131,11 @@ fn every_schema_takes_its_valid_examples_and_refuses_the_others() {
 #[test]
 fn the_code_reads_events_as_their_schema_says() {
     code_agrees("event", |body| event_of(body).ok());
+}
+
+#[test]
+fn the_code_reads_the_audit_log_as_its_schema_says() {
+    code_agrees("audit", |body| AuditMessage::parse(body).ok());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::address::{Address, Tokens};
 use crate::admission::Place;
 use crate::work::Work;
-use crate::{Access, Asked, Limits, TwinError, TwinHub, Verb, deadline};
+use crate::{Access, Asked, Limits, TwinError, TwinHub, Verb, audit, deadline};
 
 /// One request as it was received.
 #[derive(Debug, Clone, Copy)]
@@ -49,19 +49,32 @@ async fn answer<H: TwinHub, A: Access>(
     call: Call<'_>,
 ) -> Result<Vec<u8>, TwinError> {
     let address = Address::read(call.tokens)?;
-    access
-        .check(Asked {
-            verb: call.verb,
-            tenant: &address.tenant,
-            device: address.device.as_ref(),
-            module: address.module.as_ref(),
-            headers: call.headers,
-        })
-        .await
-        .map_err(|denied| denied.error)?;
+    let asked = Asked {
+        verb: call.verb,
+        tenant: &address.tenant,
+        device: address.device.as_ref(),
+        module: address.module.as_ref(),
+        headers: call.headers,
+    };
+    let caller = match access.check(asked).await {
+        Ok(caller) => caller,
+        Err(denied) => {
+            audit::denied(access, &asked, &denied).await;
+            return Err(denied.error);
+        }
+    };
+    let work = read(call);
+    let carry_out = async |work: Work| work.carry_out(hub, &address).await;
+    if call.verb.edits() {
+        return audit::recorded(access, &asked, &caller, work, carry_out).await;
+    }
+    carry_out(work?).await
+}
+
+fn read(call: Call<'_>) -> Result<Work, TwinError> {
     let work = Work::read(call.verb, call.body)?;
     work.fits_into(deadline::said(call.headers)?)?;
-    work.carry_out(hub, &address).await
+    Ok(work)
 }
 
 #[cfg(test)]

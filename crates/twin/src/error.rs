@@ -21,6 +21,9 @@ pub enum TwinError {
     /// the device.
     #[error("whether this is allowed cannot be found out now; try again later")]
     Undecided,
+    /// The audit log cannot be written, so nothing was done.
+    #[error("edits cannot be recorded now, so nothing was done; try again later")]
+    Unrecorded,
     /// The tenant has no such device, or the device no such module.
     #[error("no such device")]
     NotFound,
@@ -80,7 +83,7 @@ impl TwinError {
             Self::TooLarge(_) => ErrorCode::TooLarge,
             Self::Throttled | Self::JobsAtOnce => ErrorCode::Throttled,
             Self::HubRefused | Self::HubUnavailable => ErrorCode::BadHub,
-            Self::Undecided => ErrorCode::Unavailable,
+            Self::Undecided | Self::Unrecorded => ErrorCode::Unavailable,
             Self::TimedOut => ErrorCode::TimedOut,
         }
     }

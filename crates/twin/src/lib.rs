@@ -14,6 +14,7 @@ mod access;
 mod address;
 mod admission;
 mod answer;
+mod audit;
 mod deadline;
 mod endpoint;
 mod error;
@@ -27,9 +28,10 @@ pub use access::{
     RoleClaim, Roles, Unknown, Verb, Verdict,
 };
 pub use admission::Limits;
+pub use audit::NotRecorded;
 pub use endpoint::Endpoint;
 pub use error::TwinError;
 pub use hub::{Target, TwinHub};
 pub use messages::twin::TwinDocument;
-pub use messages::{DeviceId, ModuleId, TenantId};
+pub use messages::{AuditMessage, DeviceId, ModuleId, TenantId};
 pub use service::{QUEUE_GROUP, SERVICE_NAME, StartError, TwinService};

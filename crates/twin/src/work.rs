@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use messages::AuditEdit;
 use messages::twin::{
-    JobName, JobRequest, MethodRequest, PatchRequest, QueryRequest, SetRequest, parse_get,
+    JobName, JobRequest, JobWork, MethodRequest, PatchRequest, QueryRequest, SetRequest, parse_get,
     parse_job_create, parse_job_name, parse_method, parse_patch, parse_query, parse_set,
 };
+
+use serde_json::json;
 
 use crate::address::Address;
 use crate::{Target, TwinError, TwinHub, Verb};
@@ -56,6 +59,29 @@ impl Work {
         )))
     }
 
+    /// What it edits, for the audit log: no values.
+    pub(crate) fn edit(&self) -> AuditEdit {
+        let mut edit = AuditEdit::default();
+        match self {
+            Self::Get | Self::Query(_) => {}
+            Self::Set(set) => {
+                edit.add("desired", &set.desired);
+                edit.if_etag.clone_from(&set.etag);
+            }
+            Self::Patch(patch) => add_patch(&mut edit, patch),
+            Self::Method(call) => edit.name = Some(call.name.clone()),
+            Self::CreateJob(job) => {
+                edit.name = Some(job.id.as_str().to_owned());
+                match &job.work {
+                    JobWork::Patch(patch) => add_patch(&mut edit, patch),
+                    JobWork::Method(call) => edit.add("method", &json!({ &call.name: null })),
+                }
+            }
+            Self::Job(id) | Self::CancelJob(id) => edit.name = Some(id.as_str().to_owned()),
+        }
+        edit
+    }
+
     /// Carries it out; the result is the body of the reply.
     pub(crate) async fn carry_out<H: TwinHub>(
         self,
@@ -77,6 +103,15 @@ impl Work {
             Self::CancelJob(id) => Ok(hub.cancel_job(tenant, &id).await?.to_body()),
         }
     }
+}
+
+fn add_patch(edit: &mut AuditEdit, patch: &PatchRequest) {
+    for (name, section) in [("desired", &patch.desired), ("tags", &patch.tags)] {
+        if let Some(section) = section {
+            edit.add(name, section);
+        }
+    }
+    edit.if_etag.clone_from(&patch.etag);
 }
 
 fn twin(found: Result<messages::twin::TwinDocument, TwinError>) -> Result<Vec<u8>, TwinError> {

@@ -7,10 +7,11 @@ mod plan;
 
 use std::{
     collections::BTreeSet,
-    env, fs,
-    io::IsTerminal as _,
+    env,
+    fs::{self, File},
+    io::{IsTerminal as _, Write as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -135,14 +136,7 @@ fn without_mongo() -> Option<Variable> {
 fn perform(step: &Step, environment: &[Variable]) -> Result<Verdict> {
     match &step.action {
         Action::Cargo(call) => cargo(call, environment),
-        Action::IfInstalled(tool, call) => {
-            if installed(tool)? {
-                return cargo(call, environment);
-            }
-            Ok(Verdict::Skipped(format!(
-                "cargo-{tool} is not installed (`cargo install cargo-{tool}`)"
-            )))
-        }
+        Action::Deny(words) => deny(step.title, words, environment),
         Action::Guard(guard) => match guard() {
             Ok(()) => Ok(Verdict::Passed),
             Err(error) => {
@@ -167,13 +161,44 @@ fn cargo(call: &CargoCall, environment: &[Variable]) -> Result<Verdict> {
     })
 }
 
-fn installed(tool: &str) -> Result<bool> {
-    let mut cargo: Command = workspace::cargo();
-    cargo
-        .args([tool, "--version"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    Ok(cargo.status().context("failed to run cargo")?.success())
+/// Runs cargo-deny. A machine that cannot have it, or not the database of advisories, skips the
+/// step, and that is counted.
+fn deny(title: &str, words: &str, environment: &[Variable]) -> Result<Verdict> {
+    let skipped = |reason: String| {
+        let line = format!("SKIPPED {title}: {reason}\n");
+        if let Some((_, skips)) = environment.iter().find(|(name, _)| *name == skips::SKIPS) {
+            let mut file = File::options().create(true).append(true).open(skips)?;
+            file.write_all(line.as_bytes())?;
+        }
+        Ok(Verdict::Skipped(reason))
+    };
+    let tool = match tools::cargo_deny() {
+        Ok(tool) => tool,
+        Err(error) => return skipped(format!("no cargo-deny: {error:#}")),
+    };
+    if words.ends_with("advisories") && !has_advisories() {
+        return skipped("no database of advisories; `cargo deny fetch` brings it".to_owned());
+    }
+    let status = Command::new(tool)
+        .args(words.split_whitespace())
+        .current_dir(workspace::root())
+        .env("CARGO", workspace::cargo().get_program())
+        .status()
+        .context("failed to run cargo-deny")?;
+    Ok(if status.success() {
+        Verdict::Passed
+    } else {
+        Verdict::Failed
+    })
+}
+
+/// Whether cargo-deny has fetched its database at some time.
+fn has_advisories() -> bool {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+    let databases = home.map(|home| home.join("advisory-dbs"));
+    let found = databases.and_then(|folder| fs::read_dir(folder).ok());
+    found.is_some_and(|mut entries| entries.next().is_some())
 }
 
 fn heading(paint: bool, text: &str) {

@@ -121,6 +121,7 @@ async fn outcomes(stage: &Stage) -> Result<Vec<(String, crate::ledger::Outcome)>
     let read = |body: &[u8]| serde_json::from_slice::<Ended>(body).context("not an outcome");
     let messages = reader.rest().await?.into_iter();
     messages
+        .filter(crate::ledger::is_outcome)
         .map(|message| read(&message.payload).map(|it| (it.event_id, it.outcome)))
         .collect()
 }

@@ -1,13 +1,15 @@
 //! Who may read and edit twins, as configured.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::mender::{Inventory, Judged, Useradm};
+use jetstream::NatsStreams;
 use twin::token::{Key, Keys, Trust};
 use twin::{
-    Access, Asked, ByMender, BySubject, ByToken, Caller, Denied, DeviceId, Question, Rbac,
-    RoleClaim, Roles, TenantId, Unknown, Verdict,
+    Access, Asked, AuditMessage, ByMender, BySubject, ByToken, Caller, Denied, DeviceId,
+    NotRecorded, Question, Rbac, RoleClaim, Roles, TenantId, Unknown, Verdict,
 };
 
 use super::mender::options;
@@ -40,6 +42,32 @@ impl TwinAccess {
                 let remember = Duration::from_secs(twin.remember_s);
                 Self::Mender(Box::new(ByMender::new(rbac, remember)))
             }
+        })
+    }
+}
+
+/// The same, with the audit log in NATS.
+pub(crate) struct Recorded {
+    access: Arc<TwinAccess>,
+    streams: NatsStreams,
+}
+
+impl Recorded {
+    pub(crate) fn new(access: Arc<TwinAccess>, streams: NatsStreams) -> Self {
+        Self { access, streams }
+    }
+}
+
+impl Access for Recorded {
+    async fn check(&self, asked: Asked<'_>) -> Result<Caller, Denied> {
+        self.access.check(asked).await
+    }
+
+    async fn record(&self, record: &AuditMessage) -> Result<(), NotRecorded> {
+        let stored = self.streams.audit(record).await;
+        stored.map_err(|error| {
+            tracing::error!(%error, "the audit log cannot be written: {error}");
+            NotRecorded
         })
     }
 }
