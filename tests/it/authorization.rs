@@ -50,8 +50,10 @@ impl Guarded {
         }
         let worker = installation.start().await?;
         let control = parts.mender.control();
-        let made = json!({"devices": [{"id": "d1"}, {"id": "d2"}]});
-        control.post::<Value>("/simulator/devices", &made).await?;
+        let pending = json!({"devices": [{"id": "d1"}, {"id": "d2"}]});
+        control
+            .post::<Value>("/simulator/devices", &pending)
+            .await?;
         let changes = ["d1", "d2"].map(|id| json!({"id": id, "status": "accepted"}));
         let accepted = json!({"changes": changes});
         control

@@ -379,24 +379,7 @@ async fn the_whole_job_runs_under_the_least_permissions() -> Result<()> {
     .await?;
 
     // Something that dies and is replayed.
-    let raw = json!({"subject": "lifecycle.device.status", "body": "{ not json"});
-    mender
-        .control()
-        .post::<Value>("/simulator/raw", &raw)
-        .await?;
-    let letter = until(SOON, "the dead letter", async || {
-        let listed = operator
-            .cli(&["dlq", "list", "--output", "json"])
-            .await?
-            .json()?;
-        let letters = listed.get("letters").unwrap_or(&listed);
-        Ok(letters
-            .pointer("/0/sequence")
-            .or(letters.pointer("/0/number"))
-            .and_then(Value::as_u64))
-    })
-    .await?
-    .to_string();
+    let letter = a_dead_letter(&mender, &operator).await?;
     for arguments in [
         &["status"][..],
         &["device", "show", "d1"],
@@ -407,17 +390,7 @@ async fn the_whole_job_runs_under_the_least_permissions() -> Result<()> {
     ] {
         run(&operator, arguments).await?;
     }
-    // Back ends: the one reads, the other writes.
-    let body = r#"{"desired":{"a":1}}"#;
-    for (user, subject, body) in [
-        ("reader", "iothub.twin.get.=.d1", ""),
-        ("editor", "iothub.twin.set.=.d1", body),
-    ] {
-        let client = nats.client(user).await?;
-        let reply = client.request(subject, body.into()).await?;
-        let twin: Value = serde_json::from_slice(&reply.payload)?;
-        assert!(twin["etag"].is_string(), "{user}: {reply:?}");
-    }
+    back_ends_use_twins(&nats).await?;
     let replayed = operator.cli(&["dlq", "replay", &letter]).await?;
     let said = format!("{}{}", replayed.stdout, replayed.stderr);
     assert!(said.contains("still not understood"), "{said}");
@@ -448,4 +421,41 @@ async fn the_whole_job_runs_under_the_least_permissions() -> Result<()> {
     no_refusals(&mut nats)?;
     dir.passed();
     Ok(())
+}
+
+/// The one reads, the other writes.
+async fn back_ends_use_twins(nats: &SecuredNats) -> Result<()> {
+    let body = r#"{"desired":{"a":1}}"#;
+    for (user, subject, body) in [
+        ("reader", "iothub.twin.get.=.d1", ""),
+        ("editor", "iothub.twin.set.=.d1", body),
+    ] {
+        let client = nats.client(user).await?;
+        let reply = client.request(subject, body.into()).await?;
+        let twin: Value = serde_json::from_slice(&reply.payload)?;
+        assert!(twin["etag"].is_string(), "{user}: {reply:?}");
+    }
+    Ok(())
+}
+
+/// Makes a dead letter, and returns its number.
+async fn a_dead_letter(mender: &Simulator, operator: &Installation) -> Result<String> {
+    let raw = json!({"subject": "lifecycle.device.status", "body": "{ not json"});
+    mender
+        .control()
+        .post::<Value>("/simulator/raw", &raw)
+        .await?;
+    let number: u64 = until(SOON, "the dead letter", async || {
+        let listed = operator
+            .cli(&["dlq", "list", "--output", "json"])
+            .await?
+            .json()?;
+        let letters = listed.get("letters").unwrap_or(&listed);
+        Ok(letters
+            .pointer("/0/sequence")
+            .or(letters.pointer("/0/number"))
+            .and_then(Value::as_u64))
+    })
+    .await?;
+    Ok(number.to_string())
 }
