@@ -91,7 +91,7 @@ impl Stage {
         std::fs::write(&file, self.hub.connection_string())?;
         let file = file.display().to_string();
         let mut set = vec!["integration", "set", "--tier", "unlimited"];
-        set.extend(["--tenant", tenant, "--connection-string-file", &file]);
+        set.extend(["--tenant", tenant, "--credential-file", &file]);
         let done = self.worker.cli(&set).await?;
         ensure!(done.code == Some(0), "{}", done.stderr);
         Ok(())

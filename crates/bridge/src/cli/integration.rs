@@ -110,10 +110,15 @@ pub(crate) struct IntegrationSet {
     )]
     pub(crate) client_id: Option<String>,
     /// Read the secret from this file instead of standard input.
-    #[arg(long, value_name = "FILE", conflicts_with = "credential_env")]
+    #[arg(
+        long,
+        alias = "connection-string-file",
+        value_name = "FILE",
+        conflicts_with = "credential_env"
+    )]
     pub(crate) credential_file: Option<PathBuf>,
     /// Read the secret from this environment variable.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, alias = "connection-string-env", value_name = "NAME")]
     pub(crate) credential_env: Option<String>,
     /// Pricing tier of the hub: decides how many requests a minute it takes.
     #[arg(long, value_enum, default_value_t = Tier::S1)]
