@@ -48,7 +48,14 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("bridge", &["*"]),
     (
         "fuzz-targets",
-        &["iothub", "iothub-emulator", "lifecycle", "messages"],
+        &[
+            "iothub",
+            "iothub-emulator",
+            "lifecycle",
+            "messages",
+            "sealing",
+            "twin",
+        ],
     ),
     ("http-api", &["messages", "reconciler"]),
     ("iothub", &[]),

@@ -11,6 +11,7 @@
 mod emulator;
 mod hub;
 mod mender;
+mod trust;
 
 /// One thing to throw bytes at.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +23,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 14] = [
     Target {
         name: "connection_string",
         run: hub::connection_string,
@@ -70,6 +71,14 @@ pub const TARGETS: [Target; 12] = [
     Target {
         name: "twin_request",
         run: mender::twin_request,
+    },
+    Target {
+        name: "token",
+        run: trust::token,
+    },
+    Target {
+        name: "envelope",
+        run: trust::envelope,
     },
 ];
 
