@@ -1,5 +1,6 @@
 //! The command line. Help texts are written for somebody who has only this.
 
+mod config;
 mod integration;
 mod sweep;
 mod twin;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use lifecycle::{DeviceId, TenantId};
 
 use crate::config::StoreKind;
+pub(crate) use config::Config;
 pub(crate) use integration::{Auth, Integration, IntegrationSet, Secrets};
 pub(crate) use sweep::{Adopt, Resync, Sweep};
 pub(crate) use twin::{Call, Job, NewJob, OneJob, OneTwin, Twin, TwinCommand};
@@ -72,6 +74,9 @@ pub(crate) enum Command {
     Sweep(Sweep),
     /// Reads and edits twins, calls methods, schedules jobs.
     Twin(Twin),
+    /// Checks the configuration, and prints what can be configured.
+    #[command(subcommand)]
+    Config(Config),
 }
 
 #[derive(Debug, Args)]

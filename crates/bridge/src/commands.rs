@@ -1,6 +1,7 @@
 //! The commands beside `run`, one module each.
 
 mod adopt;
+pub(crate) mod config;
 pub(crate) mod device;
 mod device_list;
 pub(crate) mod dlq;

@@ -2,22 +2,28 @@
 //!
 //! A wrong configuration must not start, so everything is checked here, once, and an error
 //! names the key, where it was set, and the nearest right one.
+//!
+//! What is written here above a section or a key is what its users read: `config reference` and
+//! `config example` print it, and `deploy/configuration.md` and `deploy/mender-iothub.toml` are that.
 
 mod load;
+mod reference;
 mod text;
 mod twin;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use load::{ConfigError, load, secret};
+pub(crate) use reference::{example, keys_set, reference, schema};
 pub(crate) use text::{List, SecretText};
 pub(crate) use twin::{Authorization, Twin};
 
 /// The whole configuration.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Config {
     pub(crate) nats: Nats,
@@ -35,28 +41,44 @@ pub(crate) struct Config {
     pub(crate) log: Log,
 }
 
-/// The NATS servers and how to log in.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// The NATS servers, and how to log in: at most one way. Prefer files, since a password in the
+/// configuration is readable by whoever reads that.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Nats {
-    /// One or more `nats://` or `tls://` URLs, separated by commas.
+    /// One or more servers, separated by commas: `nats://host:port` or `tls://host:port`. They must
+    /// be those that hold Mender's stream.
     pub(crate) url: String,
-    /// File with a NATS credentials (JWT and seed).
+    /// File with NATS credentials (JWT and seed).
+    #[schemars(example = &"/etc/mender-iothub/nats.creds")]
     pub(crate) credentials_file: Option<PathBuf>,
+    /// User name, together with a password.
+    #[schemars(example = &"worker")]
     pub(crate) user: Option<String>,
+    /// Password; better in a file.
     pub(crate) password: Option<SecretText>,
+    /// File with the password.
+    #[schemars(example = &"/etc/mender-iothub/nats.password")]
     pub(crate) password_file: Option<PathBuf>,
+    /// Token; better in a file.
     pub(crate) token: Option<SecretText>,
+    /// File with the token.
+    #[schemars(example = &"/etc/mender-iothub/nats.token")]
     pub(crate) token_file: Option<PathBuf>,
     /// File with an nkey seed.
+    #[schemars(example = &"/etc/mender-iothub/nats.nk")]
     pub(crate) nkey_file: Option<PathBuf>,
-    /// PEM file with the authority of the servers' certificates.
+    /// PEM file with the authority of the servers' certificates, besides those of the system.
+    #[schemars(example = &"/etc/mender-iothub/nats-ca.pem")]
     pub(crate) ca_file: Option<PathBuf>,
-    /// Prefix of the inboxes, where permissions ask for one.
+    /// Prefix of the subjects on which replies come back, where permissions ask for one.
+    #[schemars(example = &"_INBOX_worker")]
     pub(crate) inbox_prefix: Option<String>,
-    /// Prefix of our subjects, streams and buckets.
+    /// Prefix of our subjects (as it is), streams (in capitals) and buckets: `a-z`, `0-9`, `-`, `_`,
+    /// at most 32. Changing it starts from nothing.
     pub(crate) prefix: String,
-    /// Copies of each stream and bucket that `setup` makes: 1, 3 or 5.
+    /// Copies that `setup` makes of each stream and bucket: 1, or 3 or 5 in a cluster of as many
+    /// servers.
     pub(crate) replicas: usize,
 }
 
@@ -80,12 +102,14 @@ impl Default for Nats {
 }
 
 /// Where Mender's events come from.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Source {
-    /// Take events from Mender's stream. Off where something else publishes `iothub.event.>`.
+    /// Take events from Mender's stream. Off where something else publishes on `iothub.event.>`.
     pub(crate) enabled: bool,
+    /// Mender's stream.
     pub(crate) stream: String,
+    /// Which of its subjects are events. Must not overlap with the filter of another consumer.
     pub(crate) filter: String,
 }
 
@@ -99,15 +123,19 @@ impl Default for Source {
     }
 }
 
-/// Where device records are kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// Where device records and integrations are kept. Everything else stays in NATS.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Store {
+    /// The kind of store.
     pub(crate) kind: StoreKind,
-    /// MongoDB's connection string.
+    /// MongoDB's connection string; better in a file.
     pub(crate) uri: Option<SecretText>,
+    /// File with MongoDB's connection string:
+    /// `mongodb://user:password@host1,host2,host3/?replicaSet=rs0&tls=true`.
+    #[schemars(example = &"/etc/mender-iothub/mongodb.uri")]
     pub(crate) uri_file: Option<PathBuf>,
-    /// MongoDB's database.
+    /// The database in MongoDB, for this program alone.
     pub(crate) database: String,
 }
 
@@ -123,26 +151,33 @@ impl Default for Store {
 }
 
 /// The stores there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum StoreKind {
-    /// A key-value bucket in NATS.
+    /// Buckets in NATS.
     #[value(name = "jetstream")]
     JetStream,
-    /// A collection in MongoDB.
+    /// Collections in MongoDB.
     #[value(name = "mongodb")]
     MongoDb,
 }
 
-/// Mender's internal services.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// Mender's internal services, as seen from the worker. In Mender's own compose file they are called
+/// `http://mender-deviceauth:8080` and `http://mender-deviceconfig:8080`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Mender {
+    /// Internal address of deviceauth.
     pub(crate) deviceauth_url: String,
+    /// Internal address of deviceconfig.
     pub(crate) deviceconfig_url: String,
+    /// Internal address of useradm, for `twin.authorization = "mender"`.
     pub(crate) useradm_url: String,
+    /// Internal address of inventory, for the same.
     pub(crate) inventory_url: String,
-    /// Time-out of one request, in milliseconds.
+    /// Time-out of one request to them.
     pub(crate) request_timeout_ms: u64,
 }
 
@@ -158,21 +193,22 @@ impl Default for Mender {
     }
 }
 
-/// Requests to the hubs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// Requests to the hubs. Which hub a tenant has is not configured here: `integration set` says it.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Hub {
-    /// Time-out of one request, in milliseconds. Azure throttles by answering late: 60 s or more
-    /// for a real hub.
+    /// Time-out of one request. Azure throttles by answering late: less than 60000 gives up on
+    /// requests that still take effect.
     pub(crate) request_timeout_ms: u64,
-    /// After this many milliseconds a request cannot take effect any more. At least twice the
-    /// time-out; 0 takes twice the time-out and ten seconds.
+    /// From here on a request without an answer cannot take effect any more. At least twice the
+    /// time-out; 0 stands for twice the time-out and 10000.
     pub(crate) lease_ms: u64,
-    /// Pause after a 429 that names no time, in milliseconds. Azure's text says ten seconds.
+    /// First pause after a 429 that names no time.
     pub(crate) throttle_wait_ms: u64,
-    /// Hosts beyond Azure's own, as `host` or `host:port`.
+    /// Hosts beyond `*.azure-devices.net`, `.us` and `.cn`, each as `host` or `host:port`.
     pub(crate) allowed_hosts: List,
-    /// PEM file with a further authority to trust, for an emulator or a proxy.
+    /// PEM file with a further authority to trust, for a proxy or an emulator.
+    #[schemars(example = &"/etc/mender-iothub/hub-ca.pem")]
     pub(crate) ca_file: Option<PathBuf>,
 }
 
@@ -201,27 +237,33 @@ impl Hub {
     }
 }
 
-/// Microsoft Entra ID, where it is not the usual one.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+/// Microsoft Entra ID, where it is not the usual one. Hubs with a shared access policy do not need it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Entra {
-    /// Who issues the tokens of applications, instead of the authority of the hub's cloud.
+    /// Who issues the tokens of applications, instead of the authority of the hub's cloud:
+    /// `https://host[:port]`. Only a test issuer is elsewhere.
+    #[schemars(example = &"https://localhost:8443")]
     pub(crate) authority_url: Option<String>,
-    /// Who issues the tokens of managed identities, instead of the machine's metadata service.
+    /// Who issues the tokens of managed identities, instead of the machine's metadata service or
+    /// App Service.
+    #[schemars(example = &"https://localhost:8443/metadata/identity/oauth2/token")]
     pub(crate) managed_identity_url: Option<String>,
-    /// The worker's own token for workload identity; `AZURE_FEDERATED_TOKEN_FILE` otherwise.
+    /// The worker's own token for workload identity; else `AZURE_FEDERATED_TOKEN_FILE` names it, as
+    /// in AKS.
+    #[schemars(example = &"/var/run/secrets/azure/tokens/azure-identity-token")]
     pub(crate) federated_token_file: Option<PathBuf>,
 }
 
 /// The worker itself.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Worker {
-    /// Messages in work at once.
+    /// Messages in work at once. One device is always worked on by one message at a time.
     pub(crate) in_flight: usize,
-    /// A message delivered more often than this is dead-lettered without being handled.
+    /// A message delivered more often than this is dead-lettered without being looked at.
     pub(crate) max_deliveries: u32,
-    /// Milliseconds that work in flight gets to end when the worker is told to stop.
+    /// What the work in flight gets to end when the worker is told to stop.
     pub(crate) stop_within_ms: u64,
 }
 
@@ -236,14 +278,14 @@ impl Default for Worker {
 }
 
 /// Times between attempts.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Retry {
-    /// Wait after the first transient failure; it doubles from there. Milliseconds.
+    /// Wait after the first transient failure. It doubles from failure to failure, up to the cap.
     pub(crate) first_ms: u64,
-    /// Longest wait between two attempts. Milliseconds.
+    /// Longest wait between two attempts.
     pub(crate) cap_ms: u64,
-    /// An event that failed for this long is dead-lettered. Seconds.
+    /// An event that has failed for this long is dead-lettered: 604800 is a week.
     pub(crate) max_age_s: u64,
 }
 
@@ -257,19 +299,24 @@ impl Default for Retry {
     }
 }
 
-/// The regular comparison of Mender, records and hubs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// The regular comparison of Mender, records and hubs, which repairs what events missed. One replica
+/// at a time makes it.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Sweep {
+    /// Compare from time to time; `sweep` does it at any time.
     pub(crate) enabled: bool,
-    /// Time between two passes. Seconds.
+    /// Time between two passes.
     pub(crate) every_s: u64,
-    /// What changed within this time is left alone, and what Mender does not have must be missing
-    /// for this long. Seconds.
+    /// What changed within this time is left alone, and a device that Mender does not have must be
+    /// missing for so long.
     pub(crate) grace_s: u64,
-    /// Largest share of a tenant's devices that one pass may disable or delete; 20 always may.
+    /// The largest share of a tenant's devices that one pass may disable or delete, from 0 to 1; 20
+    /// devices always may. Beyond it nothing is disabled or deleted: look with `sweep --dry-run`, then
+    /// `sweep --force`.
     pub(crate) max_change_share: f64,
-    /// Take in accepted devices without a record that may be older than the integration.
+    /// Take in accepted devices without a record even if Mender had them before the integration was
+    /// set.
     pub(crate) adopt_unrecorded: bool,
 }
 
@@ -298,21 +345,27 @@ impl Sweep {
     }
 }
 
-/// The keys that seal the hubs' credentials, one a line: the first seals, the others only open.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+/// The key that seals the hubs' credentials: 32 random bytes, as base64 or hex. One of the three must
+/// be set. Each may hold several keys, one a line: the first seals, the others only open (see `secrets
+/// rotate --help`).
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Secrets {
-    /// Each 32 bytes, as base64 or hex.
+    /// The sealing key; better in a file.
     pub(crate) key: Option<SecretText>,
+    /// File with the sealing key.
+    #[schemars(example = &"/etc/mender-iothub/sealing.key")]
     pub(crate) key_file: Option<PathBuf>,
-    /// A program and its arguments; it prints the keys.
+    /// A program and its arguments, run without a shell, that prints the key within 30 s: the client
+    /// of a key management service.
     pub(crate) key_command: List,
 }
 
 /// The worker's own HTTP port: `/healthz`, `/readyz`, `/metrics`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Http {
+    /// Address to listen at; port 0 picks one. It knows no password.
     pub(crate) listen: String,
 }
 
@@ -324,12 +377,14 @@ impl Default for Http {
     }
 }
 
-/// What is logged.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// What is logged, to standard error.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Log {
-    /// A `tracing` filter, for instance `info` or `info,reconciler=debug`.
+    /// A level, or a filter such as `info,reconciler=debug`. The NATS client stays at `info`, since it
+    /// would show passwords and tokens.
     pub(crate) level: String,
+    /// Form of the lines.
     pub(crate) format: LogFormat,
 }
 
@@ -343,9 +398,11 @@ impl Default for Log {
 }
 
 /// Form of the log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
+    /// For people.
     Text,
+    /// One object a line.
     Json,
 }

@@ -10,12 +10,19 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{ConfigError, Log, LogFormat};
 
+/// Whether the filter is one.
+pub(crate) fn check(log: &Log) -> Result<(), ConfigError> {
+    filter(log).map(drop)
+}
+
+fn filter(log: &Log) -> Result<EnvFilter, ConfigError> {
+    EnvFilter::try_new(&log.level).map_err(|error| ConfigError(format!("`log.level`: {error}")))
+}
+
 /// Sends log lines to standard error, which leaves standard output to results.
 pub(crate) fn start(log: &Log) -> Result<(), ConfigError> {
-    let filter = EnvFilter::try_new(&log.level)
-        .map_err(|error| ConfigError(format!("`log.level`: {error}")))?;
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(log)?)
         .with_writer(std::io::stderr);
     let harmless = filter_fn(is_harmless);
     match log.format {

@@ -51,13 +51,16 @@ fn main() -> ExitCode {
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<()> {
-    let config = config::load(cli.config.as_deref())?;
     let output = cli.output;
+    if let Command::Config(what) = cli.command {
+        return commands::config::run(cli.config.as_deref(), what, output).await;
+    }
+    let config = config::load(cli.config.as_deref())?;
     if matches!(cli.command, Command::Run) {
         return Box::pin(run::run(config)).await;
     }
     match cli.command {
-        Command::Run => Ok(()),
+        Command::Run | Command::Config(_) => Ok(()),
         Command::Setup(args) => commands::setup::run(&config, args, output).await,
         Command::Status => commands::status::run(&config, output).await,
         Command::Integration(what) => commands::integration::run(&config, what, output).await,

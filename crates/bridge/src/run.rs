@@ -96,6 +96,12 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether the worker would have everything that it needs from the configuration.
+pub(crate) async fn check(config: &Config) -> anyhow::Result<()> {
+    http::check(&config.http.listen)?;
+    Parts::from_config(config).await.map(drop)
+}
+
 /// Does what there is to do until the worker is told to stop.
 async fn work(
     config: &Config,

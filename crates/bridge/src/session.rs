@@ -23,12 +23,7 @@ pub(crate) struct Session {
 impl Session {
     /// Begins to connect; [`Session::connected`] tells when that is done.
     pub(crate) async fn begin(config: &Config, name: &str) -> anyhow::Result<Self> {
-        let names = Names::new(
-            &config.nats.prefix,
-            &config.source.stream,
-            &config.source.filter,
-        )
-        .map_err(|error| ConfigError(format!("{}: {error}", key_of(&error))))?;
+        let names = names(config)?;
         let client =
             jetstream::connect(&options(config, name)?)
                 .await
@@ -70,6 +65,19 @@ impl Session {
             }
         }
     }
+}
+
+/// What is wrong with the configuration as far as it is about NATS.
+pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
+    names(config)?;
+    options(config, "").map(drop)
+}
+
+/// What our things in NATS are called.
+pub(crate) fn names(config: &Config) -> Result<Names, ConfigError> {
+    let source = &config.source;
+    Names::new(&config.nats.prefix, &source.stream, &source.filter)
+        .map_err(|error| ConfigError(format!("{}: {error}", key_of(&error))))
 }
 
 /// The key of the configuration that a name comes from.

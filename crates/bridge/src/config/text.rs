@@ -1,8 +1,9 @@
 //! Values that need more than serde's derive.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use iothub::Secret;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A secret in the configuration. Shown as `***` wherever it might be shown.
@@ -33,8 +34,18 @@ impl<'de> Deserialize<'de> for SecretText {
     }
 }
 
+impl JsonSchema for SecretText {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<String>()
+    }
+}
+
 /// A list of words: a TOML array, or one text separated by commas (for the environment).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct List(pub(crate) Vec<String>);
 

@@ -14,12 +14,24 @@ use tokio_util::sync::CancellationToken;
 
 use super::metrics::Metrics;
 use super::readiness::Readiness;
+use crate::config::ConfigError;
 
 /// What the handlers look at.
 #[derive(Clone)]
 struct Shown {
     readiness: Readiness,
     metrics: Metrics,
+}
+
+/// Whether the address has the form of one.
+pub(crate) fn check(listen: &str) -> Result<(), ConfigError> {
+    let port = listen.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+    match port {
+        Some(Ok(_)) => Ok(()),
+        _ => Err(ConfigError(format!(
+            "`http.listen` {listen:?} is not HOST:PORT"
+        ))),
+    }
 }
 
 /// Listens, and says where on standard output: one JSON line, for whoever chose port 0.
