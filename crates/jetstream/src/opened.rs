@@ -26,15 +26,19 @@ pub(crate) struct Dead {
 }
 
 impl Dead {
-    /// Stores both. To be repeated if it fails: neither is stored twice.
+    /// Stores both, or neither if the event has ended already. To be repeated if it fails: neither is
+    /// stored twice.
     pub(crate) async fn bury(&self, streams: &NatsStreams) -> PortResult<()> {
         let letter = &self.letter;
-        tracing::warn!(event = letter.id.0, reason = letter.reason, "dead letter");
-        streams.dead_letter(letter).await?;
-        if let Some(outcome) = &self.outcome {
-            streams.report_one(outcome).await?;
+        let (event, reason) = (&letter.id.0, &letter.reason);
+        if let Some(outcome) = &self.outcome
+            && !streams.end(outcome).await?
+        {
+            tracing::warn!(event, reason, "no dead letter: the event had ended already");
+            return Ok(());
         }
-        Ok(())
+        tracing::warn!(event, reason, "dead letter");
+        streams.dead_letter(letter).await
     }
 }
 

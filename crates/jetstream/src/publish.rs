@@ -17,13 +17,22 @@ use crate::{
 /// The header that makes a publish a compare-and-set on its subject.
 const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
 
+/// Where a message is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stored {
+    /// Its sequence in the stream.
+    pub(crate) sequence: u64,
+    /// It was there already, under its `Nats-Msg-Id`: what is at `sequence` is the first of that name.
+    pub(crate) repeated: bool,
+}
+
 /// Publishes and waits until the stream has stored the message, or has known it already.
 pub(crate) async fn publish(
     context: &Context,
     subject: String,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<u64> {
+) -> Result<Stored> {
     send(context, &subject, headers, body)
         .await
         .map_err(|error| failed(&subject, &error))
@@ -40,7 +49,7 @@ pub(crate) async fn publish_after(
 ) -> Result<Option<u64>> {
     headers.insert(EXPECTED, last.to_string());
     match send(context, subject, headers, body).await {
-        Ok(sequence) => Ok(Some(sequence)),
+        Ok(stored) => Ok(Some(stored.sequence)),
         Err(error) if is_conflict(&error) => Ok(None),
         Err(error) => Err(failed(subject, &error)),
     }
@@ -51,9 +60,13 @@ async fn send(
     subject: &str,
     headers: HeaderMap,
     body: Bytes,
-) -> std::result::Result<u64, PublishError> {
+) -> std::result::Result<Stored, PublishError> {
     let sent = context.publish_with_headers(subject.to_owned(), headers, body);
-    Ok(sent.await?.await?.sequence)
+    let ack = sent.await?.await?;
+    Ok(Stored {
+        sequence: ack.sequence,
+        repeated: ack.duplicate,
+    })
 }
 
 /// The server has two codes for a lost compare-and-set: the second, of clusters, is for two

@@ -18,7 +18,7 @@ use crate::{
     Error, Names, Result,
     headers::{MESSAGE_ID, OUTCOME, SCHEDULE, SCHEDULE_TARGET, append},
     letters, open,
-    publish::publish,
+    publish::{Stored, publish},
 };
 
 /// The streams of the reconciler.
@@ -27,6 +27,7 @@ pub struct NatsStreams {
     pub(crate) context: Context,
     pub(crate) names: Names,
     pub(crate) dead_letters: Stream,
+    outcomes: Stream,
 }
 
 impl NatsStreams {
@@ -49,6 +50,7 @@ impl NatsStreams {
             context: context.clone(),
             names: names.clone(),
             dead_letters: open::stream(context, &names.dead_letter_stream()).await?,
+            outcomes,
         })
     }
 
@@ -63,7 +65,7 @@ impl NatsStreams {
 
     /// Publishes an outcome. Within the stream's window the first one of an event stands: a worker
     /// that died before its ack leaves the event to another one, which may find it superseded.
-    pub(crate) async fn report_one(&self, message: &OutcomeMessage) -> Result<()> {
+    async fn report_one(&self, message: &OutcomeMessage) -> Result<Stored> {
         let known = |id: &Option<String>| letters::known(id.as_deref()).map(str::to_owned);
         let (tenant, device) = (known(&message.tenant_id), known(&message.device_id));
         let subject = self
@@ -79,8 +81,20 @@ impl NatsStreams {
             &header::safe(&message.event_id),
         );
         append(&mut headers, OUTCOME, outcome);
-        publish(&self.context, subject, headers, message.to_body().into()).await?;
-        Ok(())
+        publish(&self.context, subject, headers, message.to_body().into()).await
+    }
+
+    /// Publishes the outcome of a message that is given up. False if its event had ended before, in
+    /// another way: only its acknowledgement was lost, again and again.
+    pub(crate) async fn end(&self, message: &OutcomeMessage) -> Result<bool> {
+        let stored = self.report_one(message).await?;
+        if !stored.repeated {
+            return Ok(true);
+        }
+        // Who cannot tell keeps the dead letter: one too many does no harm.
+        let first = self.outcomes.direct_get(stored.sequence).await.ok();
+        let first = first.and_then(|first| first.headers.get(OUTCOME).map(ToString::to_string));
+        Ok(first.is_none_or(|first| first == outcome_name(message.outcome)))
     }
 }
 

@@ -180,7 +180,7 @@ impl KvSweeps {
             Some(last) => publish_after(&self.context, &subject, headers, body, last).await,
             None => crate::publish::publish(&self.context, subject, headers, body)
                 .await
-                .map(Some),
+                .map(|stored| Some(stored.sequence)),
         }
     }
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use jetstream::DeadLetters;
-use lifecycle::{Outcome, Status};
-use reconciler::ports::Ack as _;
+use lifecycle::{Done, Event, Outcome, Status};
+use reconciler::ports::{Ack as _, Streams as _};
 use tokio_util::sync::CancellationToken;
 
-use crate::installation::{Installation, PATIENCE, device, next, nothing};
+use crate::installation::{Installation, PATIENCE, device, event, next, nothing};
 
 const GOOD: &[u8] = br#"{"status":"rejected","revision":7}"#;
 
@@ -77,22 +77,7 @@ async fn what_cannot_be_read_is_dead_lettered_with_its_bytes_and_the_rest_goes_o
 async fn a_message_that_kills_whoever_takes_it_ends_as_poison() {
     let nats = Installation::new("poison").await;
     nats.publish("iothub.event.t.a", &[], GOOD).await;
-    let consumer = nats
-        .context
-        .get_consumer_from_stream::<async_nats::jetstream::consumer::pull::Config, _, _>(
-            "iothub-worker",
-            "IOTHUB_EVENTS",
-        )
-        .await
-        .unwrap();
-    // Five processes take it and die; a NAK spares the test their ack waits.
-    for _ in 0..5 {
-        use futures::StreamExt as _;
-        let mut batch = consumer.batch().max_messages(1).messages().await.unwrap();
-        let message = batch.next().await.unwrap().unwrap();
-        let nak = async_nats::jetstream::AckKind::Nak(None);
-        message.double_ack_with(nak).await.unwrap();
-    }
+    take_and_die(&nats, 5).await;
     let stop = CancellationToken::new();
     let mut intake = nats.intake(&stop).await;
     nothing(&mut intake).await;
@@ -103,6 +88,46 @@ async fn a_message_that_kills_whoever_takes_it_ends_as_poison() {
     assert_eq!(page.letters[0].attempts, 5);
     assert_eq!(page.letters[0].body, GOOD);
     nats.dir.passed();
+}
+
+#[tokio::test]
+async fn an_event_that_ended_and_whose_acknowledgement_is_lost_again_and_again_gets_no_letter() {
+    let nats = Installation::new("ended").await;
+    nats.publish("iothub.event.t.a", &[], GOOD).await;
+    let done = Done {
+        event: Event {
+            status: Status::Rejected,
+            ..event("IOTHUB_EVENTS-1", &device("t", "a"))
+        },
+        outcome: Outcome::Applied,
+        reason: None,
+    };
+    nats.streams().await.report(&[done]).await.unwrap();
+    take_and_die(&nats, 5).await;
+    let stop = CancellationToken::new();
+    let mut intake = nats.intake(&stop).await;
+    nothing(&mut intake).await;
+    let outcome = nats.outcome("IOTHUB_EVENTS-1").await.outcome;
+    assert_eq!(outcome, Outcome::Applied);
+    assert_eq!(nats.messages_in("IOTHUB_OUTCOMES").await, 1);
+    assert_eq!(nats.messages_in("IOTHUB_DLQ").await, 0);
+    assert_eq!(nats.messages_in("IOTHUB_EVENTS").await, 0);
+    nats.dir.passed();
+}
+
+/// So many processes take the next message and die; a NAK spares the test their ack waits.
+async fn take_and_die(nats: &Installation, processes: usize) {
+    use async_nats::jetstream::{AckKind, consumer::pull};
+    use futures::StreamExt as _;
+    let context = &nats.context;
+    let consumer =
+        context.get_consumer_from_stream::<pull::Config, _, _>("iothub-worker", "IOTHUB_EVENTS");
+    let consumer = consumer.await.unwrap();
+    for _ in 0..processes {
+        let mut batch = consumer.batch().max_messages(1).messages().await.unwrap();
+        let message = batch.next().await.unwrap().unwrap();
+        message.double_ack_with(AckKind::Nak(None)).await.unwrap();
+    }
 }
 
 #[tokio::test]
