@@ -14,11 +14,16 @@ use black_box::{Installation, NatsServer, TestDir, workspace};
 use serde_json::{Value, json};
 
 const EXAMPLE: &str = "deploy/mender-iothub.toml";
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "crates/README.md",
     "deploy/README.md",
     "deploy/configuration.md",
+    "deploy/helm/mender-iothub/README.md",
+    "deploy/upgrade.md",
+    "deploy/runbook/README.md",
+    "deploy/runbook/dead-letters.md",
+    "deploy/runbook/restore.md",
     "deploy/mender/README.md",
 ];
 

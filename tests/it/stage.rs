@@ -46,20 +46,7 @@ impl Stage {
                 .await?;
             ensure!(done.code == Some(0), "{arguments:?}: {}", done.stderr);
         }
-        let worker = installation.start().await?;
-        let Parts {
-            dir,
-            nats,
-            hub,
-            mender,
-        } = parts;
-        Ok(Self {
-            worker,
-            mender,
-            hub,
-            nats,
-            dir,
-        })
+        Ok(parts.with(installation.start().await?))
     }
 
     /// Creates one pending device in Mender and returns its id.
@@ -191,6 +178,23 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    /// With this worker they are a stage.
+    pub(crate) fn with(self, worker: Worker) -> Stage {
+        let Self {
+            dir,
+            nats,
+            hub,
+            mender,
+        } = self;
+        Stage {
+            worker,
+            mender,
+            hub,
+            nats,
+            dir,
+        }
+    }
+
     /// Starts them, and configures a worker for them.
     pub(crate) async fn start(name: &str) -> Result<(Self, Installation)> {
         let dir = TestDir::new(name)?;

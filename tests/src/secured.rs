@@ -28,10 +28,7 @@ impl SecuredNats {
             // The harness names a folder of its own, and the server takes only one.
             fs::write(dir.join(file), text.replace("store_dir: /data\n", "\n"))?;
         }
-        let line =
-            |user: &&str| format!("{}_PASSWORD: \"{}\"\n", user.to_uppercase(), password(user));
-        let passwords: String = USERS.iter().map(line).collect();
-        fs::write(dir.join("passwords.conf"), passwords)?;
+        passwords(dir)?;
         let config = dir.join("nats.conf").display().to_string();
         let server = NatsServer::start_unready(dir, &["-c", &config]).await?;
         let secured = Self { server };
@@ -66,13 +63,26 @@ impl SecuredNats {
     /// An installation that logs in as a user.
     #[must_use]
     pub fn as_user(&self, installation: &Installation, user: &str) -> Installation {
-        let set = |key: &str| format!("MENDER_IOTHUB__NATS__{key}");
-        installation
-            .clone()
-            .variable(&set("USER"), user)
-            .variable(&set("PASSWORD"), &password(user))
-            .variable(&set("INBOX_PREFIX"), &inbox(user))
+        as_user(installation, user)
     }
+}
+
+/// Writes a `passwords.conf` for the users into `dir`.
+pub fn passwords(dir: &Path) -> Result<()> {
+    let line = |user: &&str| format!("{}_PASSWORD: \"{}\"\n", user.to_uppercase(), password(user));
+    let passwords: String = USERS.iter().map(line).collect();
+    Ok(fs::write(dir.join("passwords.conf"), passwords)?)
+}
+
+/// Sets in the environment of an installation what logs it in as a user.
+#[must_use]
+pub fn as_user(installation: &Installation, user: &str) -> Installation {
+    let set = |key: &str| format!("MENDER_IOTHUB__NATS__{key}");
+    installation
+        .clone()
+        .variable(&set("USER"), user)
+        .variable(&set("PASSWORD"), &password(user))
+        .variable(&set("INBOX_PREFIX"), &inbox(user))
 }
 
 /// Logs in as a user, with its own prefix for replies.

@@ -21,6 +21,7 @@ use crate::workspace;
 
 mod deny;
 mod fuzzer;
+mod helm;
 mod mongo;
 mod program;
 mod sdk;
@@ -28,6 +29,7 @@ mod wheel;
 
 pub use deny::{CARGO_DENY, cargo_deny};
 pub use fuzzer::cargo_fuzz;
+pub use helm::{HELM, helm, kubernetes_schemas};
 pub use mongo::{MONGODB_URI, Mongo, mongo};
 pub use sdk::{AZURE_SDKS, AzureSdk, InstalledSdk};
 

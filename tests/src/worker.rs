@@ -71,6 +71,13 @@ impl Installation {
         })
     }
 
+    /// The same installation with another build of the program: an older release, say.
+    #[must_use]
+    pub fn with_binary(mut self, binary: PathBuf) -> Self {
+        self.binary = binary;
+        self
+    }
+
     /// Adds a variable to the environment of the worker and of every command.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {

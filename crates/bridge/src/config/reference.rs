@@ -1,4 +1,4 @@
-//! The reference of all keys, made from the code: what is written above a key in `config.rs` is what
+//! The reference of all keys, made from the code: what is written above a key in the modules beside it is what
 //! its users read.
 //!
 //! Order and defaults come from the default configuration, the rest from its JSON Schema.
