@@ -19,6 +19,7 @@ mod mongodb;
 mod openapi;
 mod operations;
 mod operators;
+mod outcomes;
 mod permissions;
 mod scenario;
 mod sdk;

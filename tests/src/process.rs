@@ -63,6 +63,19 @@ impl Process {
         &self.log
     }
 
+    /// What this run has written to standard output so far.
+    pub fn stdout(&self) -> Result<String> {
+        let bytes = fs::read(&self.stdout)?;
+        let bytes = bytes.get(self.stdout_from..).unwrap_or_default();
+        Ok(String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// Presses Ctrl-C (SIGINT) and waits until it has ended.
+    pub async fn interrupt(&mut self, within: Duration) -> Result<ExitStatus> {
+        self.signal(Signal::INT)?;
+        self.exit(within).await
+    }
+
     /// The exit status, or `None` while it runs.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.child

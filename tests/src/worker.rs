@@ -116,6 +116,24 @@ impl Installation {
         })
     }
 
+    /// Starts a command that goes on until it is told to stop. Its outputs are in the folder of the
+    /// installation, as `<name>.out` and `<name>.log`.
+    pub fn start_command(&self, name: &str, arguments: &[&str]) -> Result<Process> {
+        Process::start(name, self.command(arguments), &self.dir)
+    }
+
+    /// A command that has not been started yet.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
+            command.env_remove(name);
+        }
+        command.args(arguments).arg("--config").arg(&self.config);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
     /// Starts the worker and waits until it is ready for work.
     pub async fn start(&self) -> Result<Worker> {
         let mut worker = self.start_unready().await?;
@@ -133,16 +151,6 @@ impl Installation {
             http,
             installation: self.clone(),
         })
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.binary);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
-            command.env_remove(name);
-        }
-        command.args(arguments).arg("--config").arg(&self.config);
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command
     }
 }
 

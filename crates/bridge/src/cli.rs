@@ -2,6 +2,7 @@
 
 mod config;
 mod integration;
+mod outcomes;
 mod sweep;
 mod twin;
 
@@ -13,6 +14,7 @@ use lifecycle::{DeviceId, TenantId};
 use crate::config::StoreKind;
 pub(crate) use config::Config;
 pub(crate) use integration::{Auth, Integration, IntegrationSet, Secrets};
+pub(crate) use outcomes::Outcomes;
 pub(crate) use sweep::{Adopt, Resync, Sweep};
 pub(crate) use twin::{Call, Job, NewJob, OneJob, OneTwin, Twin, TwinCommand};
 
@@ -70,6 +72,9 @@ pub(crate) enum Command {
     /// Lists, shows and replays dead letters.
     #[command(subcommand)]
     Dlq(Dlq),
+    /// Shows the event log: how events ended.
+    #[command(subcommand)]
+    Outcomes(Outcomes),
     /// Compares Mender, records and hubs now, and repairs what differs.
     Sweep(Sweep),
     /// Reads and edits twins, calls methods, schedules jobs.

@@ -8,6 +8,7 @@ pub(crate) mod dlq;
 pub(crate) mod integration;
 mod integration_set;
 pub(crate) mod migrate;
+pub(crate) mod outcomes;
 mod permissions;
 mod resync;
 pub(crate) mod secrets;

@@ -67,6 +67,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Secrets(what) => commands::secrets::run(&config, what, output).await,
         Command::Device(what) => commands::device::run(&config, what, output).await,
         Command::Dlq(what) => commands::dlq::run(&config, what, output).await,
+        Command::Outcomes(what) => commands::outcomes::run(&config, what, output).await,
         Command::Sweep(args) => commands::sweep::run(&config, args, output).await,
         Command::Twin(what) => commands::twin::run(&config, what, output).await,
     }

@@ -66,6 +66,25 @@ pub(crate) fn harmless(text: impl Display) -> String {
     text.chars().map(escape).collect()
 }
 
+/// Text from outside as one line, safe to show on a terminal.
+pub(crate) fn line(text: impl Display) -> String {
+    harmless(text).replace('\n', "\\n")
+}
+
+/// JSON on one line, safe to show on a terminal: what serde leaves as it is, DEL and the controls
+/// from U+0080 on, is written as escapes, which mean the same.
+pub(crate) fn json_line(value: &impl Serialize) -> String {
+    let text = serde_json::to_string(value).unwrap_or_default();
+    let escape = |c: char| {
+        if c.is_control() {
+            format!("\\u{:04x}", u32::from(c))
+        } else {
+            c.to_string()
+        }
+    };
+    text.chars().map(escape).collect()
+}
+
 /// Colours, or none of them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Paint {

@@ -36,6 +36,7 @@ mod setup;
 mod status;
 mod streams;
 mod sweeps;
+mod tail;
 
 pub use ack::NatsAck;
 pub use advisories::{Advisories, AdvisoryCounters};
@@ -52,3 +53,4 @@ pub use setup::{Action, Change, Setup, ensure_ingest_consumer, setup};
 pub use status::{ConsumerStatus, Status, StreamStatus, status};
 pub use streams::NatsStreams;
 pub use sweeps::{KvSweeps, Lease, TURN, Turn};
+pub use tail::{Logged, Tail, Wanted};

@@ -7,18 +7,20 @@ use std::{
 
 use async_nats::jetstream::{
     self, Context,
-    consumer::{DeliverPolicy, pull},
-    stream::Stream,
+    consumer::{Consumer, DeliverPolicy, pull},
+    stream::{State, Stream},
 };
 use futures::StreamExt as _;
 use lifecycle::{DeviceRef, EventId, Outcome};
 use messages::{OutcomeMessage, header};
 use tokio::time::Instant;
 
-use crate::{Error, Names, Result, headers::OUTCOME, open, streams::outcome_name};
+use crate::{
+    Error, Names, Result, error::api_error, headers::OUTCOME, open, streams::outcome_name,
+};
 
 /// Reading stops with an error after this long without a message.
-const SILENCE: Duration = Duration::from_secs(10);
+pub(crate) const SILENCE: Duration = Duration::from_secs(10);
 /// Every outcome.
 const ALL: [Outcome; 5] = [
     Outcome::Applied,
@@ -101,15 +103,24 @@ impl Outcomes {
         let (tenant, device) = (device.map(|d| &d.tenant), device.map(|d| &d.device));
         let tenant = tenant.map(lifecycle::TenantId::as_str);
         let device = device.map(lifecycle::DeviceId::as_str);
+        self.filter(tenant, device)
+    }
+
+    pub(crate) fn filter(&self, tenant: Option<&str>, device: Option<&str>) -> String {
         self.names.outcome_filter(tenant, device)
+    }
+
+    /// The state of the stream now.
+    pub(crate) async fn state(&self) -> Result<State> {
+        let mut stream = self.stream.clone();
+        let info = stream.info().await;
+        let info = info.map_err(|error| Error::unavailable("outcomes", &error))?;
+        Ok(info.state.clone())
     }
 
     /// Reads what is there now.
     async fn read(&self, filter: String, headers_only: bool) -> Result<Reading> {
-        let mut info = self.stream.clone();
-        let info = info.info().await;
-        let info = info.map_err(|error| Error::unavailable("outcomes", &error))?;
-        let last = info.state.last_sequence;
+        let last = self.state().await?.last_sequence;
         let next = self.stream.direct_get_last_for_subject(&filter).await;
         // Without a single message the consumer would have nothing to say.
         let last = next.map_or(0, |message| message.sequence.min(last));
@@ -123,18 +134,27 @@ impl Outcomes {
     }
 
     async fn follow(&self, filter: String, headers_only: bool) -> Result<pull::Ordered> {
-        let consumer = self
-            .stream
-            .create_consumer(pull::OrderedConfig {
-                filter_subject: filter,
-                headers_only,
-                deliver_policy: DeliverPolicy::All,
-                ..pull::OrderedConfig::default()
-            })
-            .await
-            .map_err(|error| Error::unavailable("outcomes", &error))?;
-        let messages = consumer.messages().await;
+        let consumer = self.consumer(filter, DeliverPolicy::All, headers_only);
+        let messages = consumer.await?.messages().await;
         messages.map_err(|error| Error::unavailable("outcomes", &error))
+    }
+
+    pub(crate) async fn consumer(
+        &self,
+        filter: String,
+        deliver_policy: DeliverPolicy,
+        headers_only: bool,
+    ) -> Result<Consumer<pull::OrderedConfig>> {
+        let consumer = self.stream.create_consumer(pull::OrderedConfig {
+            filter_subject: filter,
+            headers_only,
+            deliver_policy,
+            ..pull::OrderedConfig::default()
+        });
+        consumer.await.map_err(|error| match api_error(&error) {
+            Some(api) => Error::Refused(format!("the outcomes cannot be read: {api}")),
+            None => Error::unavailable("outcomes", &error),
+        })
     }
 }
 
