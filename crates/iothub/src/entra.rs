@@ -31,7 +31,6 @@ use crate::clock::HubClock;
 use crate::error::{Effect, Error, Kind, Result};
 use crate::host::HostName;
 use crate::options::{Options, SetupError, client_builder};
-use crate::resolve::GuardedResolver;
 use crate::secret::Secret;
 use crate::token::Token;
 use crate::transport::read_limited;
@@ -144,7 +143,7 @@ impl Entra {
     /// An identity that asks for tokens in this way, with these limits. Connects to nothing yet.
     pub fn new(source: EntraSource, options: Options) -> Result<Self, SetupError> {
         let request_timeout = options.request_timeout;
-        let resolver = GuardedResolver::exempting(source.exempt_host());
+        let resolver = outbound::GuardedResolver::exempting(source.exempt_host());
         // Whether a URL may be plain HTTP was decided when it was made.
         let http = client_builder(resolver, options)?.build()?;
         Ok(Self(Arc::new(Inner {

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::dns::Resolve;
-use reqwest::redirect;
+use outbound::GuardedResolver;
+pub use outbound::SetupError;
 
 use crate::host::HostName;
-use crate::resolve::GuardedResolver;
-use crate::tls;
 
 /// How to call a hub.
 #[derive(Debug, Clone)]
@@ -40,63 +38,59 @@ impl Default for Options {
     }
 }
 
-/// Why a client could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// [`Options::extra_root_pem`] holds no usable certificate.
-    #[error("the extra root certificate is no certificate in PEM")]
-    Root,
-    /// The HTTP client refused the options, for example the user agent.
-    #[error("the HTTP client cannot be set up")]
-    Client(#[from] reqwest::Error),
-}
-
 /// An HTTP client that reaches `host` and nothing else.
 pub(crate) fn http_client(
     host: &HostName,
     options: Options,
 ) -> Result<reqwest::Client, SetupError> {
-    let builder = client_builder(GuardedResolver::for_host(host), options)?;
+    let exempt = host.is_configured().then(|| host.name().to_owned());
+    let builder = client_builder(GuardedResolver::exempting(exempt), options)?;
     Ok(builder.https_only(true).build()?)
 }
 
-/// What all our HTTP clients have in common: certificates, addresses, no detours, no repetitions.
+/// A client whose requests may lead wherever the resolver lets them.
 pub(crate) fn client_builder(
-    resolver: impl Resolve + 'static,
+    resolver: GuardedResolver,
     options: Options,
 ) -> Result<reqwest::ClientBuilder, SetupError> {
-    let builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls::config(options.extra_root_pem.as_deref())?)
-        .dns_resolver(resolver)
-        .http1_only()
-        .redirect(redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .referer(false)
-        .user_agent(options.user_agent)
-        .connect_timeout(options.connect_timeout)
-        .pool_idle_timeout(options.pool_idle_timeout);
-    Ok(builder)
+    let options = outbound::Options {
+        connect_timeout: options.connect_timeout,
+        pool_idle_timeout: options.pool_idle_timeout,
+        extra_root_pem: options.extra_root_pem,
+        user_agent: options.user_agent,
+    };
+    outbound::client_builder(resolver, options)
 }
 
 #[cfg(test)]
 mod tests {
     use std::error::Error as StdError;
 
+    use outbound::AddressRefused;
+
     use super::*;
-    use crate::resolve::AddressRefused;
+    use crate::host::AllowedHosts;
+
+    fn is_refused(error: &reqwest::Error) -> bool {
+        std::iter::successors(Some(error as &dyn StdError), |cause| (*cause).source())
+            .any(<dyn StdError>::is::<AddressRefused>)
+    }
 
     #[tokio::test]
     async fn the_client_looks_at_addresses_before_it_connects() {
         let host = "h.azure-devices.net".parse().unwrap();
         let client = http_client(&host, Options::default()).unwrap();
         let error = client.get("https://localhost:9/").send().await.unwrap_err();
-        let causes =
-            std::iter::successors(Some(&error as &dyn StdError), |cause| (*cause).source());
-        assert!(
-            causes.into_iter().any(<dyn StdError>::is::<AddressRefused>),
-            "{error:?}"
-        );
+        assert!(is_refused(&error), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_configured_host_may_be_this_machine() {
+        let allowed = AllowedHosts::new(["localhost:9"]).unwrap();
+        let host = allowed.check("localhost:9").unwrap();
+        let client = http_client(&host, Options::default()).unwrap();
+        let error = client.get("https://localhost:9/").send().await.unwrap_err();
+        assert!(error.is_connect() && !is_refused(&error), "{error:?}");
     }
 
     #[tokio::test]

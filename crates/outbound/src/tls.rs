@@ -2,7 +2,7 @@
 //!
 //! The TLS configuration is built here, with its own crypto provider, and not left to the HTTP
 //! client's defaults: a program that forgot to install a provider would otherwise panic at the
-//! first hub. The system's roots are read once and shared by all hubs.
+//! first connection. The system's roots are read once and shared by all clients.
 
 use std::sync::{Arc, LazyLock};
 
@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::options::SetupError;
+use crate::client::SetupError;
 
 static SYSTEM_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
     let loaded = rustls_native_certs::load_native_certs();

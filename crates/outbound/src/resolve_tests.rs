@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::options::{Options, client_builder};
+use crate::client::{Options, client_builder};
 
 /// An answer that may be connected to as far as the rules go, and that nothing here ever reaches.
 const PUBLIC: &str = "40.113.176.1";
