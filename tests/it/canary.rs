@@ -16,6 +16,9 @@ use crate::stage::{SOON, Stage, config};
 const POLICY_KEY: &str = "cG9saWN5LWNhbmFyeS0rLz0/fn5+LWtleS1vZi1odWI=";
 const SEALING_KEY: &str = "c2VhbGluZy1rZXktY2FuYXJ5LT8/Pj4+LTMyYnl0ZXM=";
 const CLIENT_SECRET: &str = r#"client~canary"secret\with+/=%& and ö"#;
+const WEBHOOK_KEY: &str = "d2ViaG9vay1jYW5hcnktPz8/Pj4+LWtleS1vZi1ob29r";
+/// Whoever knows the URL may call it.
+const WEBHOOK_PATH: &str = "hook-canary-T0815-B4711";
 const NATS_PASSWORD: &str = "nats~canary+password";
 const URL_PASSWORD: &str = "url-canary-password-7731";
 const MONGO_PASSWORD: &str = "mongo-canary-password-4410";
@@ -93,6 +96,16 @@ impl Drive {
             ensure!(done.code == Some(0), "{}", done.stderr);
             said.push(("integration set".to_owned(), all(&done)));
         }
+        // Nobody listens there.
+        let url = format!("https://127.0.0.1:1/{WEBHOOK_PATH}");
+        let installation = installation
+            .variable("MENDER_IOTHUB__WEBHOOK__ALLOWED_HOSTS", "127.0.0.1:1")
+            .variable("TEST_WEBHOOK_URL", &url);
+        let set = ["webhook", "set", "--url-env", "TEST_WEBHOOK_URL"];
+        let secret = format!("whsec_{WEBHOOK_KEY}");
+        let done = installation.cli_with_input(&set, &secret).await?;
+        ensure!(done.code == Some(0), "{}", done.stderr);
+        said.push(("webhook set".to_owned(), all(&done)));
         let worker = installation.start().await?;
         let stage = Stage {
             worker,
@@ -184,6 +197,8 @@ async fn no_secret_is_in_anything_that_the_product_writes() -> Result<()> {
     canaries.add_key("sealing key", SEALING_KEY)?;
     canaries.add("client secret", CLIENT_SECRET);
     canaries.add("NATS password", NATS_PASSWORD);
+    canaries.add_key("webhook secret", WEBHOOK_KEY)?;
+    canaries.add("path of a webhook", WEBHOOK_PATH);
     canaries.add("password in a URL", URL_PASSWORD);
     canaries.add("MongoDB password", MONGO_PASSWORD);
     canaries.add("bearer token of a caller", BEARER);
@@ -346,6 +361,11 @@ async fn look(drive: &mut Drive) -> Result<()> {
         &["integration", "test"],
         &["integration", "test", "--tenant", "e"],
         &["secrets", "rotate", "--output", "json"],
+        &["webhook", "show"],
+        &["webhook", "show", "--output", "json"],
+        &["webhook", "test"],
+        &["outcomes", "tail", "--no-follow"],
+        &["outcomes", "tail", "--no-follow", "--output", "json"],
         &["device", "list", "--output", "json"],
         &["device", "show", "d0", "--output", "json"],
         &["device", "show", "d1"],

@@ -29,4 +29,5 @@ mod sweep;
 mod tenants;
 mod threats;
 mod twins;
+mod webhooks;
 mod workspace;

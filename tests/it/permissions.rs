@@ -14,6 +14,7 @@ use crate::stage::{SOON, config};
 /// A subject that nobody may use: its refusal shows that all before it were judged.
 const LAST: &str = "nobody.may";
 const NOBODY: &[&str] = &[];
+const WEBHOOK_SECRET: &str = "whsec_d2ViaG9vay1zZWNyZXQtb2YtMzItYnl0ZXMhISEhISE=";
 
 /// Subjects, and the users who may publish on them. Among them is what would be the end of somebody
 /// else's secrets, devices or streams.
@@ -58,6 +59,26 @@ const PUBLISH: &[(&str, &[&str])] = &[
     ),
     ("$JS.API.STREAM.MSG.DELETE.KV_iothub_integrations", NOBODY),
     ("$JS.API.DIRECT.GET.KV_iothub_integrations", NOBODY),
+    // Webhooks.
+    ("$KV.iothub_webhooks.=", &["setup"]),
+    (
+        "$JS.API.STREAM.MSG.GET.KV_iothub_webhooks",
+        &["worker", "setup", "operator"],
+    ),
+    ("$JS.API.STREAM.MSG.DELETE.KV_iothub_webhooks", NOBODY),
+    ("$JS.API.DIRECT.GET.KV_iothub_webhooks", NOBODY),
+    (
+        "$JS.API.CONSUMER.CREATE.IOTHUB_OUTCOMES.iothub-webhook-=.iothub.outcome.=.*",
+        &["setup", "operator"],
+    ),
+    (
+        "$JS.API.CONSUMER.MSG.NEXT.IOTHUB_OUTCOMES.iothub-webhook-=",
+        &["worker", "operator"],
+    ),
+    (
+        "$JS.ACK.IOTHUB_OUTCOMES.iothub-webhook-=.1.1.1.1.0",
+        &["worker"],
+    ),
     // Dead letters.
     ("$JS.API.DIRECT.GET.IOTHUB_DLQ", &["operator"]),
     ("$JS.API.STREAM.MSG.DELETE.IOTHUB_DLQ", &["operator"]),
@@ -330,7 +351,9 @@ async fn the_whole_job_runs_under_the_least_permissions() -> Result<()> {
     let hub = Emulator::start(dir.path(), &[]).await?;
     let mender = Simulator::start(dir.path(), &nats.url_of("mender"), &[]).await?;
     let config = config(nats.server.url(), &hub, mender.listen());
-    let config = format!("{config}\n[sweep]\nevery_s = 1\ngrace_s = 0\n");
+    let config = format!(
+        "{config}\n[sweep]\nevery_s = 1\ngrace_s = 0\n[webhook]\nallowed_hosts = [\"127.0.0.1:1\"]\n"
+    );
     let installation = Installation::new(dir.path(), &config).await?;
     let admin = nats.as_user(&installation, "setup");
     let operator = nats.as_user(&installation, "operator");
@@ -355,6 +378,7 @@ async fn the_whole_job_runs_under_the_least_permissions() -> Result<()> {
     ] {
         run(&admin, arguments).await?;
     }
+    a_webhook_of_nobody(&admin).await?;
     let mut worker = nats.as_user(&installation, "worker").start().await?;
 
     // A device from Mender to the hub and back, and its end.
@@ -387,6 +411,8 @@ async fn the_whole_job_runs_under_the_least_permissions() -> Result<()> {
         &["dlq", "show", &letter],
         &["sweep", "--dry-run"],
         &["twin", "get", "d1"],
+        &["outcomes", "tail", "--no-follow"],
+        &["webhook", "show"],
     ] {
         run(&operator, arguments).await?;
     }
@@ -418,8 +444,20 @@ async fn the_whole_job_runs_under_the_least_permissions() -> Result<()> {
     })
     .await?;
     worker.sigterm().await?;
+    run(&admin, &["secrets", "rotate"]).await?;
+    run(&admin, &["webhook", "remove"]).await?;
     no_refusals(&mut nats)?;
     dir.passed();
+    Ok(())
+}
+
+/// Sets a receiver that is not there: what is for it is fetched, tried and given back.
+async fn a_webhook_of_nobody(admin: &Installation) -> Result<()> {
+    let url = ["webhook", "set", "--url", "https://127.0.0.1:1/"];
+    for arguments in [&url[..], &["setup"]] {
+        let done = admin.cli_with_input(arguments, WEBHOOK_SECRET).await?;
+        ensure!(done.code == Some(0), "{arguments:?}: {}", done.stderr);
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod hubs;
 mod keys;
 mod lists;
 mod mender;
+mod receivers;
 mod store;
 mod twins;
 
@@ -15,5 +16,6 @@ pub(crate) use access::{Recorded, TwinAccess};
 pub(crate) use hub::HubPort;
 pub(crate) use hubs::{FRESH_FOR, HubFactory, Integrations, Stored, stored};
 pub(crate) use mender::MenderPort;
+pub(crate) use receivers::{Receiver, Receivers};
 pub(crate) use store::{IntegrationPort, RecordStore, StoreError, StorePort};
 pub(crate) use twins::TwinPort;

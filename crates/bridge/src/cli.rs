@@ -5,6 +5,7 @@ mod integration;
 mod outcomes;
 mod sweep;
 mod twin;
+mod webhook;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ pub(crate) use integration::{Auth, Integration, IntegrationSet, Secrets};
 pub(crate) use outcomes::Outcomes;
 pub(crate) use sweep::{Adopt, Resync, Sweep};
 pub(crate) use twin::{Call, Job, NewJob, OneJob, OneTwin, Twin, TwinCommand};
+pub(crate) use webhook::{Webhook, WebhookSet};
 
 /// Keeps Azure IoT Hub's identity registry in step with the Mender server.
 ///
@@ -79,6 +81,9 @@ pub(crate) enum Command {
     Sweep(Sweep),
     /// Reads and edits twins, calls methods, schedules jobs.
     Twin(Twin),
+    /// Sends how events ended to a tenant's own server.
+    #[command(subcommand)]
+    Webhook(Webhook),
     /// Checks the configuration, and prints what can be configured.
     #[command(subcommand)]
     Config(Config),

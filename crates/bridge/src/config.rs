@@ -11,6 +11,7 @@ mod nats;
 mod reference;
 mod text;
 mod twin;
+mod webhook;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub(crate) use nats::Nats;
 pub(crate) use reference::{example, keys_set, reference, schema};
 pub(crate) use text::{List, SecretText};
 pub(crate) use twin::{Authorization, Twin};
+pub(crate) use webhook::Webhook;
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) sweep: Sweep,
     pub(crate) secrets: Secrets,
     pub(crate) twin: Twin,
+    pub(crate) webhook: Webhook,
     pub(crate) http: Http,
     pub(crate) log: Log,
 }

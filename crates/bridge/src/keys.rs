@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::adapters::Stored;
 use crate::config::{ConfigError, Secrets, secret};
 use crate::integration::{Integration, IntegrationError};
+use crate::webhook::{Opened, Webhook, WebhookError};
 
 /// Keys are not read again more often than this, however many envelopes do not open.
 const READ_AGAIN: Duration = Duration::from_secs(10);
@@ -46,23 +47,38 @@ impl SealingKeys {
 
     /// The secret of an integration. Reads the keys again if it needs one that is not at hand.
     pub(crate) async fn open(&self, integration: &Integration) -> Result<Secret, IntegrationError> {
-        match integration.open(&self.ring()) {
-            Err(IntegrationError::Sealed(SealError::UnknownKey(_))) if self.is_due() => {
-                match read(&self.source).await {
-                    Ok(ring) => {
-                        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
-                    }
-                    Err(error) => {
-                        tracing::warn!(
-                            error = format!("{error:#}"),
-                            "the sealing keys cannot be read again"
-                        );
-                    }
-                }
-                integration.open(&self.ring())
-            }
-            result => result,
+        let lacks_key =
+            |error: &_| matches!(error, IntegrationError::Sealed(SealError::UnknownKey(_)));
+        self.opening(|ring| integration.open(ring), lacks_key).await
+    }
+
+    /// The same for a webhook.
+    pub(crate) async fn open_webhook(&self, webhook: &Webhook) -> Result<Opened, WebhookError> {
+        let lacks_key = |error: &_| matches!(error, WebhookError::Sealed(SealError::UnknownKey(_)));
+        self.opening(|ring| webhook.open(ring), lacks_key).await
+    }
+
+    async fn opening<T, E>(
+        &self,
+        open: impl Fn(&Keyring) -> Result<T, E>,
+        lacks_key: impl Fn(&E) -> bool,
+    ) -> Result<T, E> {
+        let opened = open(&self.ring());
+        if !opened.as_ref().is_err_and(lacks_key) || !self.is_due() {
+            return opened;
         }
+        match read(&self.source).await {
+            Ok(ring) => {
+                *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "the sealing keys cannot be read again"
+                );
+            }
+        }
+        open(&self.ring())
     }
 
     fn is_due(&self) -> bool {
@@ -203,7 +219,6 @@ mod tests {
         let stored = [Stored {
             tenant: TenantId::default(),
             integration: Ok(sealed),
-            version: 1,
         }];
         let wrong: Keyring = key(2).parse().unwrap();
         let error = check_start(&wrong, &stored).unwrap_err().to_string();

@@ -14,6 +14,7 @@ mod print;
 mod run;
 mod session;
 mod sweeping;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -70,5 +71,6 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Outcomes(what) => commands::outcomes::run(&config, what, output).await,
         Command::Sweep(args) => commands::sweep::run(&config, args, output).await,
         Command::Twin(what) => commands::twin::run(&config, what, output).await,
+        Command::Webhook(what) => commands::webhook::run(&config, what, output).await,
     }
 }

@@ -11,6 +11,7 @@ mod signals;
 mod sweeper;
 mod twins;
 mod waiting;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::{
-    HubFactory, Integrations, MenderPort, RecordStore, StoreError, StorePort, TwinAccess, stored,
+    HubFactory, Integrations, MenderPort, Receivers, RecordStore, StoreError, StorePort,
+    TwinAccess, stored,
 };
 use crate::config::Config;
 use crate::keys::{self, SealingKeys};
@@ -37,6 +39,7 @@ use metrics::{Counted, Metrics};
 use readiness::Readiness;
 use twins::{TWINS, Twins};
 use waiting::until_there;
+use webhooks::Webhooks;
 
 const NATS: &str = "NATS";
 const STREAMS: &str = "the streams in NATS";
@@ -135,6 +138,12 @@ async fn work(
         let (config, session) = (config.clone(), session.clone());
         beside.spawn(sweeper::run(config, session, stop.clone()));
     }
+    if config.webhook.enabled {
+        let webhooks = Webhooks::new(config, Arc::clone(&parts.keys), parts.receivers);
+        counted.webhooks.get_or_init(|| webhooks.counters());
+        let own = Session::begin(config, "mender-iothub webhooks").await?;
+        beside.spawn(webhooks.run(own, stop.clone()));
+    }
     let twins = if config.twin.enabled {
         let (keys, factory) = (Arc::clone(&parts.keys), Arc::clone(&parts.factory));
         let twins = Twins::new(config, keys, factory, parts.records.clone(), parts.access);
@@ -166,6 +175,7 @@ struct Parts {
     mender: MenderPort,
     records: RecordStore,
     access: Arc<TwinAccess>,
+    receivers: Receivers,
 }
 
 impl Parts {
@@ -176,6 +186,7 @@ impl Parts {
             mender: MenderPort::from_config(&config.mender)?,
             records: RecordStore::from_config(config)?,
             access: Arc::new(TwinAccess::from_config(config)?),
+            receivers: Receivers::from_config(&config.webhook)?,
         })
     }
 }

@@ -11,6 +11,8 @@ use async_nats::jetstream::{
     stream::{self, DiscardPolicy, RetentionPolicy, StorageType},
 };
 
+use lifecycle::TenantId;
+
 use crate::Names;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -28,6 +30,9 @@ pub(crate) const ACK_WAIT: Duration = Duration::from_secs(10);
 /// Messages in work, over all workers. Delivery stops at this number, so it must be far above
 /// what the workers hold; the server's default of 1000 is not.
 const MAX_ACK_PENDING: i64 = 5_000;
+/// Outcomes that were sent to one tenant's webhook and not taken yet; those behind them wait in the
+/// stream. Each is sent again after minutes, so this many are no burden to a receiver that is ill.
+const MAX_UNSENT: i64 = 256;
 
 /// A stream as it is to be. Buckets are streams too.
 pub(crate) struct Asset {
@@ -48,6 +53,7 @@ pub(crate) fn assets(names: &Names) -> Vec<Asset> {
         bucket(names.device_bucket()),
         bucket(names.integration_bucket()),
         bucket(names.sweep_bucket()),
+        bucket(names.webhook_bucket()),
     ]
 }
 
@@ -166,6 +172,18 @@ pub(crate) fn ingest(names: &Names) -> impl Fn(&mut pull::Config) + use<> {
 /// The consumer that hands out advisories.
 pub(crate) fn watch(names: &Names) -> impl Fn(&mut pull::Config) + use<> {
     durable(names.advisory_consumer(), String::new())
+}
+
+/// The consumer that remembers what is still to be sent to a tenant's webhook, from the day on which
+/// it was made.
+pub(crate) fn webhook(names: &Names, tenant: &TenantId) -> impl Fn(&mut pull::Config) + use<> {
+    let filter = names.outcome_filter(Some(tenant.as_str()), None);
+    let durable = durable(names.webhook_consumer(tenant), filter);
+    move |config| {
+        durable(config);
+        config.deliver_policy = DeliverPolicy::New;
+        config.max_ack_pending = MAX_UNSENT;
+    }
 }
 
 /// Deliveries are unlimited because we count them ourselves: a message that the server has given

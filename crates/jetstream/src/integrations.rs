@@ -1,4 +1,4 @@
-//! Integrations in a key-value bucket, as opaque bytes.
+//! Integrations, and webhooks, in a key-value bucket each, as opaque bytes.
 //!
 //! What is in them is sealed before it comes here, and this module would not know a credential
 //! from noise. Unlike device records they are watched, so a removal leaves a marker that the
@@ -50,7 +50,15 @@ pub struct KvIntegrations {
 impl KvIntegrations {
     /// Opens the bucket that `setup` has made.
     pub async fn open(context: &Context, names: &Names) -> Result<Self> {
-        let bucket = names.integration_bucket();
+        Self::of_bucket(context, names.integration_bucket()).await
+    }
+
+    /// The webhooks, which are kept in the same way: something sealed for each tenant.
+    pub async fn open_webhooks(context: &Context, names: &Names) -> Result<Self> {
+        Self::of_bucket(context, names.webhook_bucket()).await
+    }
+
+    async fn of_bucket(context: &Context, bucket: String) -> Result<Self> {
         Ok(Self {
             context: context.clone(),
             store: open::bucket(context, &bucket).await?,

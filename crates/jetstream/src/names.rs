@@ -7,6 +7,9 @@
 use lifecycle::{DeviceId, DeviceRef, EventId, TenantId, encode_token};
 use messages::ModuleId;
 
+/// Longest token that becomes part of a consumer's name as it is.
+const MAX_TOKEN: usize = 128;
+
 /// Why a name cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -135,6 +138,26 @@ impl Names {
     #[must_use]
     pub fn integration_bucket(&self) -> String {
         format!("{}_integrations", self.prefix)
+    }
+
+    /// The bucket of webhooks.
+    #[must_use]
+    pub fn webhook_bucket(&self) -> String {
+        format!("{}_webhooks", self.prefix)
+    }
+
+    /// The durable consumer that remembers what is still to be sent to a tenant's webhook. Names
+    /// of consumers are limited to 255 characters, so a long tenant id is in it as a digest.
+    #[must_use]
+    pub fn webhook_consumer(&self, tenant: &TenantId) -> String {
+        let mut token = tenant.to_token();
+        if token.len() > MAX_TOKEN {
+            let digest = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
+            // What no token is: an escape has capital letters.
+            let hex = |text: String, byte: &u8| format!("{text}{byte:02x}");
+            token = digest.as_ref().iter().fold("=x".to_owned(), hex);
+        }
+        format!("{}-webhook-{token}", self.prefix)
     }
 
     /// The bucket of what the sweep keeps.
@@ -295,6 +318,15 @@ mod tests {
         );
         assert_eq!(names.event_tokens("plant-2.event.a.b.c"), None);
         assert_eq!(names.event_tokens("plant-2.retry.a.b"), None);
+    }
+
+    #[test]
+    fn each_tenants_webhook_has_a_consumer_whose_name_is_not_too_long() {
+        let of = |tenant: &str| Names::default().webhook_consumer(&tenant.parse().unwrap());
+        assert_eq!(of(""), "iothub-webhook-=");
+        assert_eq!(of("t.1"), "iothub-webhook-t=2E1");
+        let (long, other) = (of(&"ä".repeat(64)), of(&"ö".repeat(64)));
+        assert!(long.len() < 255 && long != other, "{long}");
     }
 
     #[test]

@@ -7,8 +7,10 @@ use async_nats::jetstream::{Context, ErrorCode, consumer::pull, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use reconciler::ports::IntegrationStore as _;
+
 use crate::{
-    Error, Names, Result,
+    Error, Feed, KvIntegrations, Names, Result,
     assets::{self, Asset},
     error::api_error,
     names::overlap,
@@ -67,6 +69,7 @@ pub async fn setup(context: &Context, names: &Names, how: Setup) -> Result<Vec<C
     changes.push(consumer(&events, &names.worker_consumer(), action));
     let action = own_consumer(context, &told, assets::watch(names), &changes, how).await?;
     changes.push(consumer(&told, &names.advisory_consumer(), action));
+    changes.extend(webhooks(context, names, how).await?);
     if !how.without_source {
         changes.push(ensure_ingest_consumer(context, names, how.dry_run).await?);
     }
@@ -92,6 +95,25 @@ pub async fn ensure_ingest_consumer(
         Err(error) => return Err(failed("failed to look at the source stream", &error)),
     };
     Ok(consumer(stream, &names.ingest_consumer(), action))
+}
+
+/// The consumers of the webhooks there are: lost together with the outcomes, they begin anew.
+async fn webhooks(context: &Context, names: &Names, how: Setup) -> Result<Vec<Change>> {
+    let kept = match KvIntegrations::open_webhooks(context, names).await {
+        Ok(kept) => kept,
+        // A dry run has not made the bucket.
+        Err(Error::Missing { .. }) if how.dry_run => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let tenants = kept.list().await;
+    let tenants = tenants.map_err(|error| Error::Unavailable(error.to_string()))?;
+    let stream = names.outcome_stream();
+    let mut changes = Vec::new();
+    for tenant in tenants {
+        let action = Feed::ensure(context, names, &tenant, how.dry_run).await?;
+        changes.push(consumer(&stream, &names.webhook_consumer(&tenant), action));
+    }
+    Ok(changes)
 }
 
 fn consumer(stream: &str, name: &str, action: Action) -> Change {
@@ -155,7 +177,7 @@ async fn ensure_stream(context: &Context, asset: &Asset, how: Setup) -> Result<A
     Ok(Action::Changed(differences))
 }
 
-async fn ensure_consumer(
+pub(crate) async fn ensure_consumer(
     context: &Context,
     stream: &str,
     apply: impl Fn(&mut pull::Config),

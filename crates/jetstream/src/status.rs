@@ -84,6 +84,7 @@ pub async fn status(context: &Context, names: &Names) -> Result<Status> {
         names.advisory_stream(),
         format!("KV_{}", names.device_bucket()),
         format!("KV_{}", names.integration_bucket()),
+        format!("KV_{}", names.webhook_bucket()),
     ];
     let consumers = [
         (names.source_stream().to_owned(), names.ingest_consumer()),

@@ -31,6 +31,7 @@ mod outcome;
 mod strict;
 mod time;
 pub mod twin;
+mod webhook;
 
 pub use audit::{AuditCaller, AuditEdit, AuditKind, AuditMessage, AuditOutcome};
 pub use event::{device_of, parse_event, to_body};
@@ -39,6 +40,7 @@ pub use malformed::{BadDevice, Malformed};
 pub use mender::{MAX_DEVICES, MenderDevice, MenderMessage, parse_mender};
 pub use module_id::ModuleId;
 pub use outcome::OutcomeMessage;
+pub use webhook::WebhookMessage;
 
 /// Reads a whole JSON value of unknown origin: short, shallow, no key twice in one object and none
 /// that begins with `$`. Numbers keep their digits.

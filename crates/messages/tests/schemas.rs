@@ -13,11 +13,12 @@ use messages::twin::{
     SetRequest, TwinDocument,
 };
 use messages::{
-    AuditMessage, Malformed, OutcomeMessage, device_of, header, parse_event, parse_mender, to_body,
+    AuditMessage, Malformed, OutcomeMessage, WebhookMessage, device_of, header, parse_event,
+    parse_mender, to_body,
 };
 use serde_json::{Value, json};
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "audit",
     "event",
     "outcome",
@@ -32,6 +33,7 @@ const NAMES: [&str; 14] = [
     "twin-job-request",
     "twin-job-name",
     "twin-job-reply",
+    "webhook",
 ];
 
 fn folder() -> PathBuf {
@@ -210,7 +212,23 @@ fn outcomes_that_the_code_writes_are_valid() {
             outcome,
             reason: None,
         };
-        conforms("outcome", &OutcomeMessage::from(&done).to_body());
+        let message = OutcomeMessage::from(&done);
+        conforms("outcome", &message.to_body());
+        let at = Timestamp::from_micros(1_787_220_672_345_678);
+        let sent = WebhookMessage::outcome(message, at).to_body();
+        conforms("webhook", &sent);
+        // What is told is an outcome, whole.
+        let told: Value = serde_json::from_slice(&sent).unwrap();
+        conforms("outcome", told["data"].to_string().as_bytes());
+        assert_eq!(
+            told["type"],
+            json!(format!(
+                "outcome.{}",
+                told["data"]["outcome"].as_str().unwrap()
+            ))
+        );
+        assert_eq!(told["timestamp"], json!("2026-08-20T10:11:12.345678Z"));
+        conforms("webhook", &WebhookMessage::test("", at).to_body());
     }
     let why = parse_mender(b"not json").unwrap_err();
     let id = EventId("WORKFLOWS-3".to_owned());

@@ -81,20 +81,17 @@ impl HubFactory {
 pub(crate) struct Stored {
     pub(crate) tenant: TenantId,
     pub(crate) integration: Result<Integration, IntegrationError>,
-    /// For the next save.
-    pub(crate) version: u64,
 }
 
 /// All integrations in the store.
 pub(crate) async fn stored(store: &IntegrationPort) -> PortResult<Vec<Stored>> {
     let mut found = Vec::new();
     for tenant in store.list().await? {
-        if let Some((bytes, version)) = store.load(&tenant).await? {
+        if let Some((bytes, _)) = store.load(&tenant).await? {
             let integration = Integration::from_bytes(&tenant, &bytes);
             found.push(Stored {
                 tenant,
                 integration,
-                version,
             });
         }
     }

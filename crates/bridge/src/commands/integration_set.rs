@@ -1,13 +1,12 @@
 //! `integration set`: takes a hub's credential, tries it, and stores it sealed.
 
-use std::io::{IsTerminal as _, Read};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use iothub::{ConnectionString, KeyOwner, Secret};
 use reconciler::ports::{IntegrationStore as _, Saved};
-use zeroize::Zeroizing;
 
+use super::given;
 use super::integration::shown;
 use super::permissions;
 use crate::adapters::{FRESH_FOR, HubFactory, IntegrationPort};
@@ -17,9 +16,6 @@ use crate::integration::{Integration, Login, NewIntegration};
 use crate::keys::SealingKeys;
 use crate::print;
 use crate::session::Session;
-
-/// Longest secret, in bytes: a certificate with its chain and key.
-const LONGEST: usize = 64 * 1024;
 
 /// What was given: where the hub is, how to log in, and with which secret.
 struct Given {
@@ -164,35 +160,12 @@ impl Given {
 
 /// The credential, from wherever it was put; never from the command line.
 fn credential(args: &IntegrationSet) -> anyhow::Result<Secret> {
-    let text = if let Some(path) = &args.credential_file {
-        let file = std::fs::File::open(path);
-        file.map_err(anyhow::Error::from)
-            .and_then(read)
-            .with_context(|| format!("credential file {}", path.display()))?
-    } else if let Some(name) = &args.credential_env {
-        let text = std::env::var(name);
-        Zeroizing::new(text.map_err(|_| anyhow::anyhow!("variable {name} is not set, or no text"))?)
-    } else {
-        if std::io::stdin().is_terminal() {
-            eprintln!("{}, then Ctrl-D:", args.auth.what());
-        }
-        read(std::io::stdin()).context("standard input")?
-    };
-    let text = text.trim();
-    if text.is_empty() {
-        bail!("there is no credential: it was empty");
-    }
-    Ok(Secret::from(text))
-}
-
-/// Reads a secret into a buffer that does not grow, so that no copy of it is left behind.
-fn read(from: impl Read) -> anyhow::Result<Zeroizing<String>> {
-    let mut text = Zeroizing::new(String::with_capacity(LONGEST + 1));
-    from.take(LONGEST as u64 + 1).read_to_string(&mut text)?;
-    if text.len() > LONGEST {
-        bail!("it is longer than any credential");
-    }
-    Ok(text)
+    let (file, variable) = (
+        args.credential_file.as_deref(),
+        args.credential_env.as_deref(),
+    );
+    let text = given::secret(args.auth.what(), file, variable)?;
+    Ok(Secret::from(text.as_str()))
 }
 
 /// Workers look at the integration again before each change, but not more often than this: after

@@ -4,19 +4,22 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::bail;
-use reconciler::ports::{IntegrationStore as _, Saved};
-use sealing::Keyring;
+use jetstream::KvIntegrations;
+use lifecycle::TenantId;
+use reconciler::ports::{IntegrationStore, Saved};
+use sealing::{KeyId, Keyring};
 use serde::Serialize;
 
-use crate::adapters::{IntegrationPort, Stored, stored};
+use crate::adapters::IntegrationPort;
 use crate::cli::{Output, Secrets};
 use crate::config::Config;
-use crate::integration::IntegrationError;
+use crate::integration::Integration;
 use crate::keys::SealingKeys;
 use crate::print;
 use crate::session::Session;
+use crate::webhook::Webhook;
 
-/// Whoever changes an integration at the same moment wins; then it is looked at once more.
+/// Whoever changes something at the same moment wins; then it is looked at once more.
 const ROUNDS: usize = 5;
 
 /// What was found and done.
@@ -34,20 +37,70 @@ struct Report {
     failed: BTreeMap<String, String>,
 }
 
+/// Something that is kept sealed for each tenant.
+trait Kept: Sized {
+    /// What is said behind the tenant.
+    const WHAT: &'static str;
+    type Error: std::fmt::Display;
+    fn read(tenant: &TenantId, bytes: &[u8]) -> Result<Self, Self::Error>;
+    fn key(&self) -> &KeyId;
+    fn renewed(&self, keys: &Keyring) -> Result<Vec<u8>, Self::Error>;
+    fn opens(&self, keys: &Keyring) -> Result<(), Self::Error>;
+}
+
+macro_rules! kept {
+    ($kind:ty, $error:ty, $what:literal) => {
+        impl Kept for $kind {
+            const WHAT: &'static str = $what;
+            type Error = $error;
+
+            fn read(tenant: &TenantId, bytes: &[u8]) -> Result<Self, $error> {
+                Self::from_bytes(tenant, bytes)
+            }
+
+            fn key(&self) -> &KeyId {
+                self.key_id()
+            }
+
+            fn renewed(&self, keys: &Keyring) -> Result<Vec<u8>, $error> {
+                Ok(self.sealed_anew(keys)?.to_bytes())
+            }
+
+            fn opens(&self, keys: &Keyring) -> Result<(), $error> {
+                self.open(keys).map(drop)
+            }
+        }
+    };
+}
+kept!(Integration, crate::integration::IntegrationError, "");
+kept!(Webhook, crate::webhook::WebhookError, " (webhook)");
+
 pub(crate) async fn run(config: &Config, what: Secrets, output: Output) -> anyhow::Result<()> {
     let Secrets::Rotate { dry_run } = what;
     let keys = SealingKeys::from_config(&config.secrets).await?.ring();
     let session = Session::for_command(config).await?;
-    let store = IntegrationPort::open(config, &session).await?;
-    let mut rotated = 0;
+    let integrations = IntegrationPort::open(config, &session).await?;
+    let webhooks = webhooks(&session).await?;
+    let mut report = Report {
+        current_key: keys.current().to_string(),
+        rotated: 0,
+        by_key: BTreeMap::new(),
+        left: 0,
+        failed: BTreeMap::new(),
+    };
     for _ in 0..if dry_run { 0 } else { ROUNDS } {
-        let Round { renewed, lost } = round(&store, &keys).await?;
-        rotated += renewed;
+        let mut lost = report.rotate::<Integration>(&integrations, &keys).await?;
+        if let Some(webhooks) = &webhooks {
+            lost |= report.rotate::<Webhook>(webhooks, &keys).await?;
+        }
         if !lost {
             break;
         }
     }
-    let report = report(&keys, &stored(&store).await?, rotated);
+    report.look::<Integration>(&integrations, &keys).await?;
+    if let Some(webhooks) = &webhooks {
+        report.look::<Webhook>(webhooks, &keys).await?;
+    }
     print::result(output, &report, in_words)?;
     if report.left > 0 {
         bail!(
@@ -60,74 +113,73 @@ pub(crate) async fn run(config: &Config, what: Secrets, output: Output) -> anyho
     Ok(())
 }
 
-struct Round {
-    renewed: usize,
-    /// Whether somebody else was quicker somewhere.
-    lost: bool,
+/// The webhooks; an installation whose `setup` is older has none.
+async fn webhooks(session: &Session) -> Result<Option<KvIntegrations>, jetstream::Error> {
+    match KvIntegrations::open_webhooks(&session.context, &session.names).await {
+        Ok(kept) => Ok(Some(kept)),
+        Err(jetstream::Error::Missing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
-async fn round(store: &IntegrationPort, keys: &Keyring) -> anyhow::Result<Round> {
-    let mut round = Round {
-        renewed: 0,
-        lost: false,
-    };
-    for Stored {
-        tenant,
-        integration,
-        version,
-    } in stored(store).await?
-    {
-        let Ok(integration) = integration else {
-            continue;
-        };
-        if integration.key_id() == keys.current() {
-            continue;
+impl Report {
+    /// Seals anew what is sealed with another key; true if somebody else was quicker somewhere.
+    async fn rotate<T: Kept>(
+        &mut self,
+        store: &impl IntegrationStore,
+        keys: &Keyring,
+    ) -> anyhow::Result<bool> {
+        let mut lost = false;
+        for tenant in store.list().await? {
+            let Some((bytes, version)) = store.load(&tenant).await? else {
+                continue;
+            };
+            // What cannot be read or does not open is reported in the end.
+            let Ok(kept) = T::read(&tenant, &bytes) else {
+                continue;
+            };
+            if kept.key() == keys.current() {
+                continue;
+            }
+            let Ok(renewed) = kept.renewed(keys) else {
+                continue;
+            };
+            match store.save(&tenant, &renewed, Some(version)).await? {
+                Saved::Version(_) => self.rotated += 1,
+                Saved::Lost => lost = true,
+            }
         }
-        // What does not open is reported in the end.
-        let Ok(renewed) = integration.sealed_anew(keys) else {
-            continue;
+        Ok(lost)
+    }
+
+    /// Takes note of what is there now.
+    async fn look<T: Kept>(
+        &mut self,
+        store: &impl IntegrationStore,
+        keys: &Keyring,
+    ) -> anyhow::Result<()> {
+        for tenant in store.list().await? {
+            if let Some((bytes, _)) = store.load(&tenant).await? {
+                self.note(&tenant, T::read(&tenant, &bytes), keys);
+            }
+        }
+        Ok(())
+    }
+
+    fn note<T: Kept>(&mut self, tenant: &TenantId, kept: Result<T, T::Error>, keys: &Keyring) {
+        let (key, opened) = match kept {
+            Ok(kept) => (kept.key().to_string(), kept.opens(keys)),
+            Err(error) => ("unreadable".to_owned(), Err(error)),
         };
-        let bytes = renewed.to_bytes();
-        match store.save(&tenant, &bytes, Some(version)).await? {
-            Saved::Version(_) => round.renewed += 1,
-            Saved::Lost => round.lost = true,
+        if key != self.current_key || opened.is_err() {
+            self.left += 1;
+        }
+        *self.by_key.entry(key).or_default() += 1;
+        if let Err(error) = opened {
+            let name = format!("{tenant}{}", T::WHAT);
+            self.failed.insert(name, error.to_string());
         }
     }
-    Ok(round)
-}
-
-fn report(keys: &Keyring, stored: &[Stored], rotated: usize) -> Report {
-    let mut report = Report {
-        current_key: keys.current().to_string(),
-        rotated,
-        by_key: BTreeMap::new(),
-        left: 0,
-        failed: BTreeMap::new(),
-    };
-    for stored in stored {
-        let key = match &stored.integration {
-            Ok(integration) => integration.key_id().as_str(),
-            Err(_) => "unreadable",
-        };
-        *report.by_key.entry(key.to_owned()).or_default() += 1;
-        let trouble = trouble(stored, keys);
-        if key != keys.current().as_str() || trouble.is_some() {
-            report.left += 1;
-        }
-        let tenant = || stored.tenant.to_string();
-        report.failed.extend(trouble.map(|why| (tenant(), why)));
-    }
-    report
-}
-
-/// Why a credential cannot be used, if it cannot.
-fn trouble(stored: &Stored, keys: &Keyring) -> Option<String> {
-    let opened = match &stored.integration {
-        Ok(integration) => integration.open(keys).map(drop),
-        Err(IntegrationError::Tenant) => Err(IntegrationError::Tenant),
-        Err(_) => Err(IntegrationError::Form),
-    };
-    opened.err().map(|error| error.to_string())
 }
 
 fn in_words(report: &Report) -> String {

@@ -110,6 +110,7 @@ fn check(config: &Config) -> Result<(), String> {
     if sweep.every_s == 0 || !(0.0..=1.0).contains(&sweep.max_change_share) {
         return Err("`sweep` needs every_s > 0 and max_change_share from 0 to 1".to_owned());
     }
+    config.webhook.check()?;
     if config.nats.url.trim().is_empty() {
         return Err("`nats.url` is empty".to_owned());
     }

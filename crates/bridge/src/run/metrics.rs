@@ -12,6 +12,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::Registry;
 use reconciler::Counters;
 
+use super::webhooks::WebhookCounters;
+
 /// Names of the outcomes, in the order of [`lifecycle::Outcome`]'s variants.
 const OUTCOMES: [&str; 5] = ["applied", "unchanged", "superseded", "ignored", "dead"];
 
@@ -22,6 +24,7 @@ pub(crate) struct Counted {
     pub(crate) intake: Arc<OnceLock<Arc<IntakeCounters>>>,
     pub(crate) ingest: Arc<OnceLock<Arc<IngestCounters>>>,
     pub(crate) advisories: Arc<OnceLock<Arc<AdvisoryCounters>>>,
+    pub(crate) webhooks: Arc<OnceLock<Arc<WebhookCounters>>>,
 }
 
 /// The registry of everything that is counted.
@@ -128,6 +131,20 @@ impl Collector for Counted {
             let labels = [("outcome", *outcome)];
             let family = events.encode_family(&labels)?;
             ConstCounter::new(read(count) + buried).encode(family)?;
+        }
+        if let Some(webhooks) = self.webhooks.get() {
+            let help = "Attempts to send an outcome to a webhook, by result";
+            let name = "webhook_attempts";
+            let mut attempts = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (result, count) in [
+                ("sent", &webhooks.sent),
+                ("retried", &webhooks.retried),
+                ("given_up", &webhooks.given_up),
+            ] {
+                let labels = [("result", result)];
+                let family = attempts.encode_family(&labels)?;
+                ConstCounter::new(read(count)).encode(family)?;
+            }
         }
         for (name, help, count) in self.plain() {
             let counter = ConstCounter::new(count);

@@ -16,7 +16,7 @@ async fn setting_up_twice_changes_nothing_the_second_time() {
     let nats = Installation::bare("setup").await;
     nats.make_source().await;
     let first = nats.set_up().await;
-    assert_eq!(first.len(), 10, "{first:?}");
+    assert_eq!(first.len(), 11, "{first:?}");
     assert!(
         first.iter().all(|change| change.action == Action::Created),
         "{first:?}"
