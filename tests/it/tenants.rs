@@ -88,6 +88,7 @@ async fn tenants_share_a_hub_or_have_their_own_and_never_meet() -> Result<()> {
     ];
     let removed = stage.worker.cli(&forced).await?.json()?;
     assert_eq!(removed["left_behind"], json!(2), "{removed}");
+    assert_eq!(removed["first_left_behind"], json!(["d1", "same"]));
     assert_eq!(ids(&stage.hub).await?, set(&["d1", "d2", "same"]));
     // The others go on.
     stage.publish("t2.d4", accepted).await?;

@@ -56,6 +56,20 @@ pub(crate) enum Auth {
     ManagedIdentity,
 }
 
+/// The ways that have an application in Entra ID.
+const WITH_APPLICATION: [(&str, &str); 3] = [
+    ("auth", "client-secret"),
+    ("auth", "client-certificate"),
+    ("auth", "workload-identity"),
+];
+/// All ways of Entra ID.
+const WITH_ENTRA_ID: [(&str, &str); 4] = [
+    WITH_APPLICATION[0],
+    WITH_APPLICATION[1],
+    WITH_APPLICATION[2],
+    ("auth", "managed-identity"),
+];
+
 impl Auth {
     /// What is asked for at a terminal.
     pub(crate) fn what(self) -> &'static str {
@@ -75,39 +89,14 @@ pub(crate) struct IntegrationSet {
     #[arg(long, value_enum, default_value_t = Auth::SharedAccess, value_name = "WAY")]
     pub(crate) auth: Auth,
     /// Entra ID: the host of the hub, for example myhub.azure-devices.net.
-    #[arg(
-        long,
-        value_name = "HOST",
-        required_if_eq_any([
-            ("auth", "client-secret"),
-            ("auth", "client-certificate"),
-            ("auth", "workload-identity"),
-            ("auth", "managed-identity"),
-        ])
-    )]
+    #[arg(long, value_name = "HOST", required_if_eq_any(WITH_ENTRA_ID))]
     pub(crate) hub: Option<String>,
     /// Entra ID: directory (tenant) id or domain of the application.
-    #[arg(
-        long,
-        value_name = "ID",
-        required_if_eq_any([
-            ("auth", "client-secret"),
-            ("auth", "client-certificate"),
-            ("auth", "workload-identity"),
-        ])
-    )]
+    #[arg(long, value_name = "ID", required_if_eq_any(WITH_APPLICATION))]
     pub(crate) entra_tenant: Option<String>,
     /// Entra ID: client id of the application; of a managed identity only if it is not the machine's
     /// own.
-    #[arg(
-        long,
-        value_name = "ID",
-        required_if_eq_any([
-            ("auth", "client-secret"),
-            ("auth", "client-certificate"),
-            ("auth", "workload-identity"),
-        ])
-    )]
+    #[arg(long, value_name = "ID", required_if_eq_any(WITH_APPLICATION))]
     pub(crate) client_id: Option<String>,
     /// Read the secret from this file instead of standard input.
     #[arg(

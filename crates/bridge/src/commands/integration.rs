@@ -1,7 +1,7 @@
 //! `integration`: which hub a tenant's devices are kept in.
 
 use anyhow::{Context as _, bail};
-use lifecycle::TenantId;
+use lifecycle::{DeviceId, TenantId};
 use reconciler::ports::{DeviceStore as _, IntegrationStore as _, Saved};
 use serde_json::{Value, json};
 
@@ -17,6 +17,8 @@ use crate::session::Session;
 
 /// Records read at once.
 const PAGE: usize = 500;
+/// Devices left behind that are named.
+const NAMED: usize = 20;
 
 pub(crate) async fn run(
     config: &Config,
@@ -120,10 +122,12 @@ async fn remove(config: &Config, of: OfTenant, force: bool, output: Output) -> a
     let left = identities_left(&devices, &tenant, &hub).await;
     devices.close().await;
     let left = left?;
-    if left > 0 && !force {
+    if left.count > 0 && !force {
         bail!(
-            "{left} identities that the worker made are in hub {hub}; decommission the devices in \
-             Mender first, or leave the identities behind as they are with --force"
+            "{left} identities that the worker made are in hub {hub}{}; decommission the devices in \
+             Mender first, or leave the identities behind as they are with --force",
+            left.named(),
+            left = left.count,
         );
     }
     if store.remove(&tenant, version).await? == Saved::Lost {
@@ -132,14 +136,41 @@ async fn remove(config: &Config, of: OfTenant, force: bool, output: Output) -> a
     until_workers_know().await;
     print::result(
         output,
-        &json!({"tenant": tenant, "hub": hub, "left_behind": left}),
+        &json!({
+            "tenant": tenant,
+            "hub": hub,
+            "left_behind": left.count,
+            "first_left_behind": left.first,
+        }),
         |_| {
             format!(
-                "integration of tenant {:?} removed; {left} identities stay in hub {hub} as they are",
-                tenant.as_str()
+                "integration of tenant {:?} removed; {} identities stay in hub {hub} as they are{}",
+                tenant.as_str(),
+                left.count,
+                left.named()
             )
         },
     )
+}
+
+/// Identities that stay in a hub.
+#[derive(Default)]
+struct Left {
+    count: usize,
+    /// The first of them.
+    first: Vec<DeviceId>,
+}
+
+impl Left {
+    /// `: a, b and 7 more`.
+    fn named(&self) -> String {
+        let names: Vec<_> = self.first.iter().map(DeviceId::as_str).collect();
+        match (self.count, self.count - names.len()) {
+            (0, _) => String::new(),
+            (_, 0) => format!(": {}", names.join(", ")),
+            (_, more) => format!(": {} and {more} more", names.join(", ")),
+        }
+    }
 }
 
 /// Identities of ours in `hub`, as far as the records know.
@@ -147,15 +178,20 @@ async fn identities_left(
     devices: &StorePort,
     tenant: &TenantId,
     hub: &str,
-) -> anyhow::Result<usize> {
-    let mut left = 0;
+) -> anyhow::Result<Left> {
+    let mut left = Left::default();
     let mut after: Option<String> = None;
     loop {
         let page = devices.list(Some(tenant), after.as_deref(), PAGE).await?;
         let ours = page.records.iter().filter(|(_, stored)| {
             stored.record.integration.hub == hub && stored.record.may_have_identity()
         });
-        left += ours.count();
+        for (device, _) in ours {
+            left.count += 1;
+            if left.first.len() < NAMED {
+                left.first.push(device.device.clone());
+            }
+        }
         after = page.next;
         if after.is_none() {
             return Ok(left);

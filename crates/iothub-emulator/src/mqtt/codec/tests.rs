@@ -1,3 +1,5 @@
+//! Packets there and back, and bytes that are none.
+
 use mqtt_proto::v3::{Connect, Publish, Suback, Subscribe};
 use mqtt_proto::{Pid, QoS, QosPid, TopicFilter, TopicName};
 use proptest::collection::vec;

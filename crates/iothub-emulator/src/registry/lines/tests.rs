@@ -1,3 +1,5 @@
+//! What connected devices are told, and when a connection ends.
+
 use serde_json::{Value, json};
 
 use super::*;
