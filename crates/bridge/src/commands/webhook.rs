@@ -19,7 +19,7 @@ use crate::config::{Config, ConfigError};
 use crate::keys::SealingKeys;
 use crate::print;
 use crate::session::Session;
-use crate::webhook::{OldSecret, Opened, Webhook};
+use crate::webhook::{OldSecret, Opened, Webhook, WebhookError};
 
 pub(crate) async fn run(config: &Config, what: cli::Webhook, output: Output) -> anyhow::Result<()> {
     match what {
@@ -50,11 +50,14 @@ async fn set(config: &Config, args: WebhookSet, output: Output) -> anyhow::Resul
     let before = kept.load(&tenant).await?;
     let version = before.as_ref().map(|(_, version)| *version);
     let opened = match &before {
-        Some((bytes, _)) => {
-            let webhook = Webhook::from_bytes(&tenant, bytes)?;
-            let opened = keys.open_webhook(&webhook).await;
-            Some(opened.context("remove it first: `mender-iothub webhook remove`")?)
-        }
+        Some((bytes, _)) => match open(&keys, &tenant, bytes).await {
+            Ok(opened) => Some(opened),
+            Err(error) if endpoint.is_some() => {
+                eprintln!("warning: {error}; its secret is not kept beside the new one");
+                None
+            }
+            Err(error) => return Err(error).context("say with --url where to send to"),
+        },
         None => None,
     };
     let endpoint = match (endpoint, &opened) {
@@ -80,6 +83,15 @@ async fn set(config: &Config, args: WebhookSet, output: Output) -> anyhow::Resul
             webhook.clear.origin
         )
     })
+}
+
+async fn open(
+    keys: &SealingKeys,
+    tenant: &TenantId,
+    stored: &[u8],
+) -> Result<Opened, WebhookError> {
+    let webhook = Webhook::from_bytes(tenant, stored)?;
+    keys.open_webhook(&webhook).await
 }
 
 fn given_url(args: &WebhookSet) -> anyhow::Result<Option<Zeroizing<String>>> {
