@@ -369,6 +369,8 @@ async fn look(drive: &mut Drive) -> Result<()> {
         &["device", "list", "--output", "json"],
         &["device", "show", "d0", "--output", "json"],
         &["device", "show", "d1"],
+        &["device", "history", "d1"],
+        &["doctor", "--output", "json"],
         &["sweep", "--dry-run"],
         &["setup", "--output", "json"],
     ] {
@@ -410,8 +412,8 @@ async fn without_servers(drive: &mut Drive) -> Result<()> {
         .variable("MENDER_IOTHUB__STORE__KIND", "mongodb")
         .variable("MENDER_IOTHUB__STORE__URI", &mongo);
     for (installation, commands) in [
-        (nowhere, &["status", "setup"]),
-        (mongodb, &["status", "setup"]),
+        (nowhere, &["status", "setup", "doctor"]),
+        (mongodb, &["status", "setup", "doctor"]),
     ] {
         for command in commands {
             let done = installation.cli(&[command]).await?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Result, ensure};
 use async_nats::{Client, Event, HeaderMap, jetstream};
 use black_box::secured::{self, USERS};
-use black_box::{Emulator, Installation, SecuredNats, Simulator, TestDir, until};
+use black_box::{Emulator, Installation, SecuredNats, Simulator, TestDir, until, workspace};
 use serde_json::{Value, json};
 
 use crate::stage::{SOON, config};
@@ -29,6 +29,7 @@ const PUBLISH: &[(&str, &[&str])] = &[
     ("iothub.outcome.=.d", &["worker"]),
     ("iothub.audit.=.d", &["worker"]),
     ("iothub.dlq.=.d.e", &["worker"]),
+    ("iothub.ops.status", &["operator"]),
     // Twins.
     ("iothub.twin.get.=.d", &["reader", "editor", "operator"]),
     ("iothub.twin.get.=.d.m", &["reader", "editor", "operator"]),
@@ -102,6 +103,12 @@ const PUBLISH: &[(&str, &[&str])] = &[
     ("$JS.API.STREAM.MSG.DELETE.IOTHUB_EVENTS", &["worker"]),
     ("$JS.API.STREAM.MSG.DELETE.WORKFLOWS", &["worker"]),
     ("$JS.API.STREAM.MSG.GET.IOTHUB_EVENTS", &["worker"]),
+    ("$JS.API.DIRECT.GET.IOTHUB_EVENTS", &["operator"]),
+    ("$JS.API.INFO", &["mender", "operator"]),
+    (
+        "$JS.API.CONSUMER.LIST.WORKFLOWS",
+        &["worker", "setup", "operator"],
+    ),
     ("$JS.API.STREAM.LIST", NOBODY),
     ("$JS.API.STREAM.NAMES", NOBODY),
     ("$JS.API.STREAM.PEER.REMOVE.IOTHUB_EVENTS", NOBODY),
@@ -161,6 +168,7 @@ const SUBSCRIBE: &[(&str, Option<&str>, &[&str])] = &[
     ("iothub.twin.set.*.*", None, NOBODY),
     ("iothub.twin.set.*.*", Some("q"), NOBODY),
     ("iothub.twin.set.*.*", Some("iothub-twin"), &["worker"]),
+    ("iothub.ops.status", None, &["worker"]),
     ("WORKFLOWS.>", None, NOBODY),
     ("$KV.>", None, NOBODY),
     ("$JS.>", None, NOBODY),
@@ -402,14 +410,18 @@ async fn the_whole_job_runs_under_the_least_permissions() -> Result<()> {
     })
     .await?;
 
+    let definitions = workspace::root().join("deploy/mender");
+    let definitions = definitions.display().to_string();
     // Something that dies and is replayed.
     let letter = a_dead_letter(&mender, &operator).await?;
     for arguments in [
         &["status"][..],
         &["device", "show", "d1"],
         &["device", "list"],
+        &["device", "history", "d1"],
         &["dlq", "show", &letter],
         &["sweep", "--dry-run"],
+        &["doctor", "--definitions", &definitions],
         &["twin", "get", "d1"],
         &["outcomes", "tail", "--no-follow"],
         &["webhook", "show"],

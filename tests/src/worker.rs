@@ -16,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Process, binaries::Binary, control::Control};
+use crate::{Process, Terminal, binaries::Binary, control::Control};
 
 const START: Duration = Duration::from_secs(30);
 /// A worker has ten seconds to stop in good order; the rest is for a loaded machine.
@@ -141,6 +141,16 @@ impl Installation {
         Ok(worker)
     }
 
+    /// Runs `mender-iothub <arguments> --config FILE` on a terminal of this size (columns, rows).
+    pub fn on_terminal(&self, arguments: &[&str], size: (u16, u16)) -> Result<Terminal> {
+        Terminal::start(self.command(arguments), size)
+    }
+
+    /// Starts a command whose output goes into the file `<name>.out`.
+    pub fn spawn(&self, name: &str, arguments: &[&str]) -> Result<Process> {
+        Process::start(name, self.command(arguments), &self.dir)
+    }
+
     /// Starts the worker and waits only until its HTTP port answers.
     pub async fn start_unready(&self) -> Result<Worker> {
         let mut process = Process::start("mender-iothub", self.command(&["run"]), &self.dir)?;
@@ -219,6 +229,12 @@ impl Worker {
         ensure!(self.process.ended()?.is_some(), "the worker still runs");
         *self = self.installation.start_unready().await?;
         Ok(())
+    }
+
+    /// The installation, for commands that need more than their arguments.
+    #[must_use]
+    pub fn installation(&self) -> &Installation {
+        &self.installation
     }
 
     /// Runs another command of the same installation.

@@ -3,6 +3,7 @@
 mod access;
 mod entra;
 mod failure;
+mod health;
 mod hub;
 mod hubs;
 mod keys;
@@ -13,6 +14,7 @@ mod store;
 mod twins;
 
 pub(crate) use access::{Recorded, TwinAccess};
+pub(crate) use health::{ServiceHealth, definitions, services};
 pub(crate) use hub::HubPort;
 pub(crate) use hubs::{FRESH_FOR, HubFactory, Integrations, Stored, stored};
 pub(crate) use mender::MenderPort;

@@ -1,8 +1,12 @@
 //! The command line. Help texts are written for somebody who has only this.
 
 mod config;
+mod device;
+mod doctor;
 mod integration;
 mod outcomes;
+mod program;
+mod status;
 mod sweep;
 mod twin;
 mod webhook;
@@ -14,8 +18,12 @@ use lifecycle::{DeviceId, TenantId};
 
 use crate::config::StoreKind;
 pub(crate) use config::Config;
+pub(crate) use device::{Device, DeviceHistory, DeviceList, DeviceState};
+pub(crate) use doctor::Doctor;
 pub(crate) use integration::{Auth, Integration, IntegrationSet, Secrets};
 pub(crate) use outcomes::Outcomes;
+pub(crate) use program::{Completions, Man};
+pub(crate) use status::Status;
 pub(crate) use sweep::{Adopt, Resync, Sweep};
 pub(crate) use twin::{Call, Job, NewJob, OneJob, OneTwin, Twin, TwinCommand};
 pub(crate) use webhook::{Webhook, WebhookSet};
@@ -60,8 +68,10 @@ pub(crate) enum Command {
     Run,
     /// Makes or updates the streams, buckets and consumers in NATS. May be repeated.
     Setup(Setup),
-    /// Shows connections, backlog, outcomes and dead letters.
-    Status,
+    /// Shows on one screen what there is to do, what was done, and what is in the way.
+    Status(Status),
+    /// Checks everything that can be set up wrong, and says what to do about it.
+    Doctor(Doctor),
     /// Shows or changes which hub a tenant's devices are kept in.
     #[command(subcommand)]
     Integration(Integration),
@@ -87,6 +97,10 @@ pub(crate) enum Command {
     /// Checks the configuration, and prints what can be configured.
     #[command(subcommand)]
     Config(Config),
+    /// Prints a script that lets your shell complete commands and options.
+    Completions(Completions),
+    /// Prints the manual page, or writes one for each command.
+    Man(Man),
 }
 
 #[derive(Debug, Args)]
@@ -117,45 +131,6 @@ pub(crate) struct OneDevice {
     /// The device id, the same in Mender and in the hub.
     #[arg(value_name = "ID")]
     pub(crate) device: DeviceId,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Device {
-    /// Shows what Mender wants of a device, what the hub has, and what is still open.
-    Show(OneDevice),
-    /// Makes identities ours that somebody else made in the hub: from then on they follow Mender.
-    Adopt(Adopt),
-    /// Delivers a device's connection string once more, with a new key if asked.
-    Resync(Resync),
-    /// Lists devices, in pages.
-    List(DeviceList),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DeviceList {
-    /// Only this tenant's.
-    #[arg(long)]
-    pub(crate) tenant: Option<TenantId>,
-    /// Only devices in this state.
-    #[arg(long, value_enum)]
-    pub(crate) state: Option<DeviceState>,
-    /// At most so many.
-    #[arg(long, default_value_t = 100)]
-    pub(crate) limit: usize,
-    /// Go on after the last page; the list says what to put here.
-    #[arg(long, value_name = "PLACE")]
-    pub(crate) after: Option<String>,
-}
-
-/// How far the worker is with a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DeviceState {
-    /// The hub is as Mender wants it.
-    Settled,
-    /// Something is still to be done.
-    Working,
-    /// The work was given up; there is a dead letter.
-    Parked,
 }
 
 #[derive(Debug, Subcommand)]

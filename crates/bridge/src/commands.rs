@@ -1,16 +1,17 @@
 //! The commands beside `run`, one module each.
 
 mod adopt;
+pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod device;
-mod device_list;
 pub(crate) mod dlq;
+pub(crate) mod doctor;
 mod given;
 pub(crate) mod integration;
 mod integration_set;
 pub(crate) mod migrate;
 pub(crate) mod outcomes;
-mod permissions;
+pub(crate) mod permissions;
 mod resync;
 pub(crate) mod secrets;
 pub(crate) mod setup;

@@ -169,7 +169,7 @@ impl Integration {
     /// Follows from the tenant, so that the marks in a hub still prove our ownership after the loss
     /// of everything that we stored.
     pub(crate) fn id(&self) -> Uuid {
-        Uuid::new_v5(&NAMESPACE, self.tenant.as_str().as_bytes())
+        id_of(&self.tenant)
     }
 
     /// Name of the key that seals the credential.
@@ -185,6 +185,11 @@ impl Integration {
             generation: self.clear.generation,
         }
     }
+}
+
+/// The id that a tenant's integration has.
+pub(crate) fn id_of(tenant: &TenantId) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, tenant.as_str().as_bytes())
 }
 
 impl Clear {

@@ -12,6 +12,7 @@ mod keys;
 mod log;
 mod print;
 mod run;
+mod screen;
 mod session;
 mod sweeping;
 mod webhook;
@@ -26,6 +27,14 @@ use crate::config::ConfigError;
 fn main() -> ExitCode {
     harden::process();
     let cli = Cli::parse();
+    match about_the_program(&cli) {
+        None => {}
+        Some(Ok(())) => return ExitCode::SUCCESS,
+        Some(Err(error)) => {
+            eprintln!("mender-iothub: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    }
     // Nothing else has installed a provider yet.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -46,8 +55,30 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("mender-iothub: {error:#}");
+            tell_refusals();
             ExitCode::FAILURE
         }
+    }
+}
+
+/// A request that NATS refuses gets no answer, so what failed says nothing of the cause.
+fn tell_refusals() {
+    let refused = session::refused();
+    if !refused.is_empty() {
+        let refused = print::harmless(refused.join(", "));
+        eprintln!(
+            "mender-iothub: NATS does not let this user {refused}; run the command as a user who \
+             may, or give this one the permission (deploy/nats/users.conf)"
+        );
+    }
+}
+
+/// Commands that need neither configuration nor servers.
+fn about_the_program(cli: &Cli) -> Option<anyhow::Result<()>> {
+    match &cli.command {
+        Command::Completions(args) => Some(commands::completions::script(args)),
+        Command::Man(args) => Some(commands::completions::man(args)),
+        _ => None,
     }
 }
 
@@ -61,9 +92,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         return Box::pin(run::run(config)).await;
     }
     match cli.command {
-        Command::Run | Command::Config(_) => Ok(()),
+        Command::Run | Command::Config(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
         Command::Setup(args) => commands::setup::run(&config, args, output).await,
-        Command::Status => commands::status::run(&config, output).await,
+        Command::Status(args) => commands::status::run(&config, &args, output).await,
+        Command::Doctor(args) => Box::pin(commands::doctor::run(&config, args, output)).await,
         Command::Integration(what) => commands::integration::run(&config, what, output).await,
         Command::Secrets(what) => commands::secrets::run(&config, what, output).await,
         Command::Device(what) => commands::device::run(&config, what, output).await,

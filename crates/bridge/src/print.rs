@@ -1,9 +1,11 @@
 //! Printing results: a table for people, JSON for programs.
 
 use std::fmt::Display;
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::cli::Output;
@@ -14,11 +16,58 @@ pub(crate) fn result<T: Serialize>(
     value: &T,
     text: impl FnOnce(&T) -> String,
 ) -> anyhow::Result<()> {
-    match output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(value)?),
-        Output::Text => println!("{}", text(value).trim_end()),
-    }
+    let text = match output {
+        Output::Json => serde_json::to_string_pretty(value)?,
+        Output::Text => text(value),
+    };
+    line(text.trim_end())?;
     Ok(())
+}
+
+/// Writes a line or several to standard output. False if nobody reads any more, such as `head`,
+/// which has seen enough.
+pub(crate) fn line(text: &str) -> io::Result<bool> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true),
+    }
+}
+
+/// A bar on standard error for work that takes long; nothing where that is no terminal.
+pub(crate) fn progress(what: &'static str, of: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix} {bar:30} {human_pos} of {human_len}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(of).with_prefix(what).with_style(style)
+}
+
+/// A length of time in its two largest units: `4 s`, `2 h 5 min`.
+pub(crate) fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
+    let (minutes, rest) = (seconds / 60 % 60, seconds % 60);
+    let units = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")];
+    let first = units.iter().position(|(n, _)| *n > 0).unwrap_or(3);
+    let shown = units[first..].iter().take(2).filter(|(n, _)| *n > 0);
+    let words: Vec<_> = shown.map(|(n, unit)| format!("{n} {unit}")).collect();
+    if words.is_empty() {
+        return "0 s".to_owned();
+    }
+    words.join(" ")
+}
+
+/// The present by this machine's clock.
+pub(crate) fn now() -> lifecycle::Timestamp {
+    lifecycle::Timestamp::from_micros(jiff::Timestamp::now().as_microsecond())
+}
+
+/// A time, and how long ago that is or when it will be.
+pub(crate) fn time_from(now: lifecycle::Timestamp, then: lifecycle::Timestamp) -> String {
+    let shown = time(then);
+    if then > now {
+        return format!("{shown} (in {})", span(then.since(now)));
+    }
+    format!("{shown} ({} ago)", span(now.since(then)))
 }
 
 /// A table without lines, as wide as it needs to be.
@@ -142,6 +191,20 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(harmless("a\u{1b}[31mb"), "a\\u{1b}[31mb");
+    }
+
+    #[test]
+    fn spans_have_their_two_largest_units() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (7_500, "2 h 5 min"),
+            (86_400, "1 d"),
+            (90_061, "1 d 1 h"),
+        ] {
+            assert_eq!(span(Duration::from_secs(seconds)), text);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod http;
 mod metrics;
+mod ops;
 mod readiness;
 mod signals;
 mod sweeper;
@@ -36,6 +37,7 @@ use crate::keys::{self, SealingKeys};
 use crate::log;
 use crate::session::Session;
 use metrics::{Counted, Metrics};
+use ops::Told;
 use readiness::Readiness;
 use twins::{TWINS, Twins};
 use waiting::until_there;
@@ -74,6 +76,12 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         stop.clone(),
     )
     .await?;
+    let told = Arc::new(Told::new(readiness.clone()));
+    tokio::spawn(ops::answer(
+        session.clone(),
+        Arc::clone(&told),
+        stop.clone(),
+    ));
     let Some(opened) = Box::pin(open(&session, &parts, &readiness, &stop)).await else {
         return Ok(());
     };
@@ -88,7 +96,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     );
     let looking = tokio::spawn(looking);
     Box::pin(work(
-        &config, &session, parts, opened, &counted, &readiness, &stop,
+        &config, &session, parts, opened, &counted, &told, &stop,
     ))
     .await?;
     looking.await?;
@@ -112,7 +120,7 @@ async fn work(
     parts: Parts,
     opened: Opened,
     counted: &Counted,
-    readiness: &Readiness,
+    told: &Told,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let Opened {
@@ -148,7 +156,7 @@ async fn work(
         let (keys, factory) = (Arc::clone(&parts.keys), Arc::clone(&parts.factory));
         let twins = Twins::new(config, keys, factory, parts.records.clone(), parts.access);
         let own = Session::begin(config, "mender-iothub twins").await?;
-        Some(twins.run(own, readiness, stop))
+        Some(twins.run(own, told.readiness(), stop))
     } else {
         None
     };
@@ -162,7 +170,7 @@ async fn work(
     let (mender, settings) = (parts.mender, settings(config));
     let worker = Reconciler::new(devices, integrations, mender, streams, settings, counters)
         .with_most_per_hub(config.worker.in_flight / HUBS_SHARE);
-    let reconciled = reconcile(config, Arc::new(worker), intake);
+    let reconciled = reconcile(config, told.watching(worker), intake, told);
     tokio::join!(reconciled, OptionFuture::from(twins));
     beside.join_all().await;
     Ok(())
@@ -265,8 +273,8 @@ async fn any_hub_answers(integrations: &Integrations, tenants: &[TenantId]) -> R
 }
 
 /// Takes messages until the worker is told to stop, then ends what is in flight.
-async fn reconcile(config: &Config, worker: Arc<Worker>, mut intake: Intake) {
-    let dispatcher = Dispatcher::new(config.worker.in_flight);
+async fn reconcile(config: &Config, worker: Arc<Worker>, mut intake: Intake, told: &Told) {
+    let dispatcher = told.dispatching(Dispatcher::new(config.worker.in_flight));
     while let Some(task) = intake.next().await {
         let worker = Arc::clone(&worker);
         let device = task.about.clone();

@@ -1,16 +1,25 @@
 //! From the configuration to NATS: what the worker and every command begin with.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_nats::Client;
 use async_nats::jetstream::Context;
-use jetstream::{Auth, ConnectOptions, NameError, Names};
+use jetstream::{Auth, ConnectOptions, NameError, Names, Refusals};
 use tokio::time::Instant;
 
 use crate::config::{Config, ConfigError, secret};
 
 /// How long a command waits for NATS.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What NATS has refused this process, for whoever explains why something did not work.
+static REFUSALS: OnceLock<Refusals> = OnceLock::new();
+
+/// What NATS has refused this process so far, such as `publish to "iothub.event.=.d"`.
+pub(crate) fn refused() -> Vec<String> {
+    REFUSALS.get().map_or_else(Vec::new, Refusals::heard)
+}
 
 /// A connection to NATS, and the names of our things there.
 #[derive(Clone)]
@@ -129,6 +138,7 @@ fn options(config: &Config, name: &str) -> Result<ConnectOptions, ConfigError> {
         ca_file: nats.ca_file.clone(),
         inbox_prefix: nats.inbox_prefix.clone(),
         name: name.to_owned(),
+        refusals: REFUSALS.get_or_init(Refusals::default).clone(),
         ..ConnectOptions::default()
     })
 }

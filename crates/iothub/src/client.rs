@@ -56,6 +56,13 @@ impl Hub {
         Ok(Self(Arc::new(Transport::new(host, credential, options)?)))
     }
 
+    /// How far the hub's clock is ahead of this machine's, in seconds, as its last answer told; 0
+    /// before the first. Tokens are made by the hub's clock, so a difference does no harm here.
+    #[must_use]
+    pub fn clock_offset_s(&self) -> i64 {
+        self.0.clock_offset()
+    }
+
     /// The hub's host.
     #[must_use]
     pub fn host(&self) -> &HostName {

@@ -27,6 +27,11 @@ impl HubClock {
         unix_seconds(local).saturating_add_signed(self.offset.load(Ordering::Relaxed))
     }
 
+    /// Seconds to add to this machine's clock, as far as it is known; 0 before the first answer.
+    pub(crate) fn offset(&self) -> i64 {
+        self.offset.load(Ordering::Relaxed)
+    }
+
     /// Takes note of the time an answer states.
     pub(crate) fn learn(&self, headers: &HeaderMap) {
         self.learn_at(headers, SystemTime::now());

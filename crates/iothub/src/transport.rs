@@ -56,6 +56,10 @@ impl Transport {
         })
     }
 
+    pub(crate) fn clock_offset(&self) -> i64 {
+        self.clock.offset()
+    }
+
     pub(crate) fn host(&self) -> &HostName {
         &self.host
     }

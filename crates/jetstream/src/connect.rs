@@ -5,9 +5,10 @@
 //! first time too, so the order in which servers start does not matter.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -24,6 +25,10 @@ const PING: Duration = Duration::from_secs(15);
 /// The oldest server that will do.
 const NEEDED: (u32, u32) = (2, 12);
 const NEEDED_TEXT: &str = "2.12";
+/// What a refusal begins with.
+const VIOLATION: &str = "ermissions Violation for ";
+/// Refusals that are remembered.
+const MOST_REFUSALS: usize = 100;
 
 /// Who we say we are. Secrets do not show in its `Debug` form.
 #[derive(Clone, Default)]
@@ -76,6 +81,38 @@ pub struct ConnectOptions {
     pub inbox_prefix: Option<String>,
     /// The name of the connection, as the server's monitoring shows it.
     pub name: String,
+    /// Hears what the server refuses this user.
+    pub refusals: Refusals,
+}
+
+/// What the server has refused a user. It says so apart from the request that it concerns, which
+/// just gets no answer.
+#[derive(Debug, Clone, Default)]
+pub struct Refusals(Arc<Mutex<BTreeSet<String>>>);
+
+impl Refusals {
+    /// Each once, such as `publish to "$JS.API.INFO"`.
+    #[must_use]
+    pub fn heard(&self) -> Vec<String> {
+        let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.iter().cloned().collect()
+    }
+
+    /// Takes note if the text is of a refusal: `Permissions Violation for Publish to "subject"`.
+    fn hear(&self, text: &str) {
+        let Some((_, what)) = text.split_once(VIOLATION) else {
+            return;
+        };
+        let (verb, subject) = what.split_at(what.find(' ').unwrap_or(0));
+        let verb = match verb {
+            "Publish" | "publish" => "publish",
+            _ => "subscribe",
+        };
+        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if heard.len() < MOST_REFUSALS {
+            heard.insert(format!("{verb}{}", subject.trim_end_matches('\'')));
+        }
+    }
 }
 
 impl fmt::Debug for ConnectOptions {
@@ -125,6 +162,7 @@ fn news(told: &Mutex<String>, text: &str) -> bool {
 pub async fn connect(options: &ConnectOptions) -> Result<Client> {
     let servers = servers(&options.servers)?;
     let told = Mutex::new(String::new());
+    let refusals = options.refusals.clone();
     let mut nats = async_nats::ConnectOptions::new()
         .name(&options.name)
         .request_timeout(Some(REQUEST))
@@ -134,6 +172,9 @@ pub async fn connect(options: &ConnectOptions) -> Result<Client> {
         .retry_on_initial_connect()
         .event_callback(move |event| {
             log(&event, &told);
+            if let Event::ServerError(error) = &event {
+                refusals.hear(&error.to_string());
+            }
             std::future::ready(())
         })
         .require_tls(options.require_tls);
@@ -258,6 +299,24 @@ mod tests {
         ] {
             assert_eq!(is_recent(version), recent, "{version}");
         }
+    }
+
+    #[test]
+    fn a_refusal_is_remembered_once_and_other_errors_are_none() {
+        let refusals = Refusals::default();
+        for text in [
+            r#"nats: Permissions Violation for Publish to "$JS.API.INFO""#,
+            r#"nats: 'Permissions Violation for Publish to "$JS.API.INFO"'"#,
+            r#"nats: Permissions Violation for Subscription to "a.>" using queue "q""#,
+            "nats: slow consumer",
+        ] {
+            refusals.hear(text);
+        }
+        let expected = [
+            r#"publish to "$JS.API.INFO""#,
+            r#"subscribe to "a.>" using queue "q""#,
+        ];
+        assert_eq!(refusals.heard(), expected);
     }
 
     #[test]

@@ -114,24 +114,31 @@ impl DeviceStore for KvDevices {
                 return Ok(None);
             };
             match self.load(&device).await {
-                Ok(stored) => Ok(stored.map(|stored| (device, stored))),
+                Ok(stored) => Ok(stored.map(|stored| (device, Ok(stored)))),
                 // One record of a newer version must not hide all the others.
                 Err(PortError::NotUnderstood(why)) => {
                     tracing::warn!(%device.tenant, %device.device, why, "a record is skipped");
-                    Ok(None)
+                    Ok(Some((device, Err(why))))
                 }
                 Err(error) => Err(error),
             }
         };
-        let records: Vec<Option<(DeviceRef, Stored)>> =
+        let found: Vec<Option<(DeviceRef, Result<Stored, String>)>> =
             stream::iter(page.keys.into_iter().map(read))
                 .buffered(READS)
                 .try_collect()
                 .await?;
-        Ok(Page {
-            records: records.into_iter().flatten().collect(),
+        let mut page = Page {
             next,
-        })
+            ..Page::default()
+        };
+        for (device, found) in found.into_iter().flatten() {
+            match found {
+                Ok(stored) => page.records.push((device, stored)),
+                Err(why) => page.unread.push((device, why)),
+            }
+        }
+        Ok(page)
     }
 
     async fn count(&self, tenant: Option<&TenantId>) -> PortResult<u64> {

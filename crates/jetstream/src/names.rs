@@ -264,6 +264,12 @@ impl Names {
         subject
     }
 
+    /// Where all workers are asked how they are.
+    #[must_use]
+    pub fn worker_status_subject(&self) -> String {
+        format!("{}.ops.status", self.prefix)
+    }
+
     /// The tokens of tenant and device in the subject of an event. `None` for a subject that no
     /// event of ours has.
     #[must_use]

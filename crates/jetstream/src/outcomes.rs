@@ -11,12 +11,13 @@ use async_nats::jetstream::{
     stream::{State, Stream},
 };
 use futures::StreamExt as _;
-use lifecycle::{DeviceRef, EventId, Outcome};
+use lifecycle::{DeviceRef, EventId, Outcome, Timestamp};
 use messages::{OutcomeMessage, header};
 use tokio::time::Instant;
 
 use crate::{
-    Error, Names, Result, error::api_error, headers::OUTCOME, open, streams::outcome_name,
+    Error, Names, Result, devices::timestamp, error::api_error, headers::OUTCOME, open,
+    streams::outcome_name,
 };
 
 /// Reading stops with an error after this long without a message.
@@ -29,6 +30,24 @@ const ALL: [Outcome; 5] = [
     Outcome::Ignored,
     Outcome::Dead,
 ];
+
+/// A count of the log, and how far it has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// How many there are of each kind.
+    pub outcomes: BTreeMap<Outcome, u64>,
+    /// Sequence of the last one that was counted.
+    pub last: u64,
+}
+
+impl Default for Counted {
+    fn default() -> Self {
+        Self {
+            outcomes: ALL.map(|outcome| (outcome, 0)).into(),
+            last: 0,
+        }
+    }
+}
 
 /// The outcome stream.
 #[derive(Debug, Clone)]
@@ -48,27 +67,50 @@ impl Outcomes {
 
     /// How many outcomes of each kind are in the log; of one tenant, or all.
     pub async fn count(&self, tenant: Option<&str>) -> Result<BTreeMap<Outcome, u64>> {
-        let mut counts: BTreeMap<Outcome, u64> = ALL.map(|outcome| (outcome, 0)).into();
+        let mut counted = Counted::default();
+        self.count_on(tenant, &mut counted, &|_| {}).await?;
+        Ok(counted.outcomes)
+    }
+
+    /// Counts on from where an earlier count has ended, so that looking again and again costs only
+    /// what is new; those that were counted and have left the log since stay counted. `progress`
+    /// hears of each one.
+    pub async fn count_on(
+        &self,
+        tenant: Option<&str>,
+        counted: &mut Counted,
+        progress: &(dyn Fn(&Counted) + Sync),
+    ) -> Result<()> {
         let filter = self.names.outcome_filter(tenant, None);
-        let mut reading = self.read(filter, true).await?;
+        let mut reading = self.read(filter, true, counted.last).await?;
         while let Some(message) = reading.next().await? {
             let headers = message.headers.as_ref();
             let name = headers.and_then(|headers| headers.get(OUTCOME));
             let known = |outcome: &Outcome| Some(outcome_name(*outcome)) == name.map(AsRef::as_ref);
             if let Some(outcome) = ALL.into_iter().find(known) {
-                *counts.entry(outcome).or_default() += 1;
+                *counted.outcomes.entry(outcome).or_default() += 1;
             }
+            counted.last = message.info().map_or(counted.last, |it| it.stream_sequence);
+            progress(counted);
         }
-        Ok(counts)
+        Ok(())
     }
 
-    /// The last outcomes of a device, at most `limit`, oldest first.
-    pub async fn last(&self, device: &DeviceRef, limit: usize) -> Result<Vec<OutcomeMessage>> {
+    /// The last outcomes of a device, at most `limit`, oldest first, each with its time by the
+    /// server's clock.
+    pub async fn last(
+        &self,
+        device: &DeviceRef,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, OutcomeMessage)>> {
         let mut last = VecDeque::new();
-        let mut reading = self.read(self.of(Some(device)), false).await?;
+        let mut reading = self.read(self.of(Some(device)), false, 0).await?;
         while let Some(message) = reading.next().await? {
-            let outcome = OutcomeMessage::parse(&message.payload);
-            last.extend(outcome.ok());
+            let (Ok(info), Ok(outcome)) = (message.info(), OutcomeMessage::parse(&message.payload))
+            else {
+                continue;
+            };
+            last.push_back((timestamp(info.published), outcome));
             if last.len() > limit {
                 last.pop_front();
             }
@@ -85,7 +127,7 @@ impl Outcomes {
         within: Duration,
     ) -> Result<Option<OutcomeMessage>> {
         let end = Instant::now() + within;
-        let mut messages = self.follow(self.of(device), false).await?;
+        let mut messages = self.follow(self.of(device), false, 0).await?;
         while let Ok(Some(message)) = tokio::time::timeout_at(end, messages.next()).await {
             let message = message.map_err(|error| Error::unavailable("outcomes", &error))?;
             let headers = message.headers.as_ref();
@@ -118,23 +160,35 @@ impl Outcomes {
         Ok(info.state.clone())
     }
 
-    /// Reads what is there now.
-    async fn read(&self, filter: String, headers_only: bool) -> Result<Reading> {
+    /// Reads what is there now and came after sequence `after`.
+    async fn read(&self, filter: String, headers_only: bool, after: u64) -> Result<Reading> {
         let last = self.state().await?.last_sequence;
         let next = self.stream.direct_get_last_for_subject(&filter).await;
         // Without a single message the consumer would have nothing to say.
         let last = next.map_or(0, |message| message.sequence.min(last));
         Ok(Reading {
             last,
-            messages: match last {
-                0 => None,
-                _ => Some(Box::new(self.follow(filter, headers_only).await?)),
+            messages: if last > after {
+                Some(Box::new(self.follow(filter, headers_only, after).await?))
+            } else {
+                None
             },
         })
     }
 
-    async fn follow(&self, filter: String, headers_only: bool) -> Result<pull::Ordered> {
-        let consumer = self.consumer(filter, DeliverPolicy::All, headers_only);
+    async fn follow(
+        &self,
+        filter: String,
+        headers_only: bool,
+        after: u64,
+    ) -> Result<pull::Ordered> {
+        let from = match after {
+            0 => DeliverPolicy::All,
+            after => DeliverPolicy::ByStartSequence {
+                start_sequence: after + 1,
+            },
+        };
+        let consumer = self.consumer(filter, from, headers_only);
         let messages = consumer.await?.messages().await;
         messages.map_err(|error| Error::unavailable("outcomes", &error))
     }

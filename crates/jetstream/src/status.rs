@@ -6,15 +6,18 @@ use async_nats::jetstream::{Context, ErrorCode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
 
-use crate::{Error, Names, Result};
+use crate::{Error, Names, Result, devices::timestamp};
 
 /// State of everything of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
     /// Streams, the source and the buckets included; what is missing is listed too.
     pub streams: Vec<StreamStatus>,
-    /// The two consumers.
+    /// Our consumers.
     pub consumers: Vec<ConsumerStatus>,
+    /// Age in seconds of the oldest event that is not done, by the server's clock; `None` if there
+    /// is none, or if the user may not look.
+    pub oldest_event_seconds: Option<u64>,
 }
 
 /// State of a stream.
@@ -94,11 +97,15 @@ pub async fn status(context: &Context, names: &Names) -> Result<Status> {
     let mut status = Status {
         streams: Vec::new(),
         consumers: Vec::new(),
+        oldest_event_seconds: None,
     };
     for name in streams {
         let info: Option<StreamInfo> = ask(context, format!("STREAM.INFO.{name}")).await?;
         let exists = info.is_some();
         let StreamInfo { state, ts } = info.unwrap_or_default();
+        if exists && name == names.events_stream() && state.messages > 0 {
+            status.oldest_event_seconds = oldest_event(context, names, ts.as_deref()).await;
+        }
         let oldest = age(&state.first_ts, ts.as_deref()).filter(|_| state.messages > 0);
         status.streams.push(StreamStatus {
             name,
@@ -125,6 +132,20 @@ pub async fn status(context: &Context, names: &Names) -> Result<Status> {
     Ok(status)
 }
 
+/// The stream holds the schedules of wake-ups too, so its first message tells nothing.
+async fn oldest_event(context: &Context, names: &Names, now: Option<&str>) -> Option<u64> {
+    let stream = context
+        .get_stream_no_info(names.events_stream())
+        .await
+        .ok()?;
+    let filter = names.event_filter();
+    let first = stream.direct_get_next_for_subject(&filter, Some(1)).await;
+    let first = timestamp(first.ok()?.time);
+    let now: jiff::Timestamp = now?.parse().ok()?;
+    let now = lifecycle::Timestamp::from_micros(now.as_microsecond());
+    Some(now.since(first).as_secs())
+}
+
 fn age(first: &str, now: Option<&str>) -> Option<Duration> {
     let first: jiff::Timestamp = first.parse().ok()?;
     let now = now.map_or_else(|| Some(jiff::Timestamp::now()), |now| now.parse().ok())?;
@@ -132,7 +153,10 @@ fn age(first: &str, now: Option<&str>) -> Option<Duration> {
 }
 
 /// One request to the JetStream API; `None` if what it is about does not exist.
-async fn ask<T: DeserializeOwned>(context: &Context, subject: String) -> Result<Option<T>> {
+pub(crate) async fn ask<T: DeserializeOwned>(
+    context: &Context,
+    subject: String,
+) -> Result<Option<T>> {
     let answer: serde_json::Value = context
         .request(subject, &json!({}))
         .await

@@ -20,6 +20,8 @@ pub enum Service {
     Inventory,
     /// Keeps users and their roles.
     Useradm,
+    /// Runs workflows, which publish the device events.
+    Workflows,
 }
 
 impl Service {
@@ -30,6 +32,8 @@ impl Service {
             Self::Deviceconfig => "/api/internal/v1/deviceconfig",
             Self::Inventory => "/api/internal/v1/inventory",
             Self::Useradm => "/api/internal/v1/useradm",
+            // It has no name of its own in its paths.
+            Self::Workflows => "/api/v1",
         }
     }
 }
@@ -41,6 +45,7 @@ impl fmt::Display for Service {
             Self::Deviceconfig => "deviceconfig",
             Self::Inventory => "inventory",
             Self::Useradm => "useradm",
+            Self::Workflows => "workflows",
         })
     }
 }

@@ -20,6 +20,12 @@ impl Inventory {
         Transport::new(Service::Inventory, base_url, options).map(Self)
     }
 
+    /// Whether the service, with its database, is well.
+    pub async fn health(&self) -> Result<()> {
+        let call = Call::get(format!("{}/health", Service::Inventory.api()));
+        self.0.send(call, StatusCode::NO_CONTENT, 0).await.map(drop)
+    }
+
     /// The static groups that the device is in (Mender knows at most one); none also if there is
     /// no such device.
     pub async fn groups(&self, tenant: &str, device: &str) -> Result<Vec<String>> {

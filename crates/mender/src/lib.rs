@@ -25,6 +25,7 @@ mod page;
 mod path;
 mod transport;
 mod useradm;
+mod workflows;
 
 pub use base_url::BaseUrlError;
 pub use deviceauth::{Device, Deviceauth, MAX_PER_PAGE, Page};
@@ -33,3 +34,4 @@ pub use error::{Error, Result, Service};
 pub use inventory::Inventory;
 pub use options::{Options, SetupError};
 pub use useradm::{Judged, Useradm};
+pub use workflows::Workflows;

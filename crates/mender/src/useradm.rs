@@ -41,6 +41,12 @@ impl Useradm {
         Transport::new(Service::Useradm, base_url, options).map(Self)
     }
 
+    /// Whether the service, with its database, is well.
+    pub async fn health(&self) -> Result<()> {
+        let call = Call::get(format!("{}/health", Service::Useradm.api()));
+        self.0.send(call, StatusCode::NO_CONTENT, 0).await.map(drop)
+    }
+
     /// Whether the user of `token` may send `method` to `uri`, a path of Mender's management API.
     pub async fn verify(&self, token: &str, method: &str, uri: &str) -> Result<Judged> {
         let path = format!("{}/auth/verify", Service::Useradm.api());

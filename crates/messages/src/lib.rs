@@ -32,6 +32,7 @@ mod strict;
 mod time;
 pub mod twin;
 mod webhook;
+mod worker_status;
 
 pub use audit::{AuditCaller, AuditEdit, AuditKind, AuditMessage, AuditOutcome};
 pub use event::{device_of, parse_event, to_body};
@@ -41,6 +42,7 @@ pub use mender::{MAX_DEVICES, MenderDevice, MenderMessage, parse_mender};
 pub use module_id::ModuleId;
 pub use outcome::OutcomeMessage;
 pub use webhook::WebhookMessage;
+pub use worker_status::{HubStatus, MAX_TOLD, SuspendedStatus, WaitingFor, WorkerStatus};
 
 /// Reads a whole JSON value of unknown origin: short, shallow, no key twice in one object and none
 /// that begins with `$`. Numbers keep their digits.

@@ -13,12 +13,12 @@ use messages::twin::{
     SetRequest, TwinDocument,
 };
 use messages::{
-    AuditMessage, Malformed, OutcomeMessage, WebhookMessage, device_of, header, parse_event,
-    parse_mender, to_body,
+    AuditMessage, HubStatus, Malformed, OutcomeMessage, SuspendedStatus, WaitingFor,
+    WebhookMessage, WorkerStatus, device_of, header, parse_event, parse_mender, to_body,
 };
 use serde_json::{Value, json};
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "audit",
     "event",
     "outcome",
@@ -34,6 +34,7 @@ const NAMES: [&str; 15] = [
     "twin-job-name",
     "twin-job-reply",
     "webhook",
+    "worker-status",
 ];
 
 fn folder() -> PathBuf {
@@ -133,6 +134,19 @@ fn every_schema_takes_its_valid_examples_and_refuses_the_others() {
 #[test]
 fn the_code_reads_events_as_their_schema_says() {
     code_agrees("event", |body| event_of(body).ok());
+}
+
+#[test]
+fn the_code_reads_and_writes_a_workers_status_as_its_schema_says() {
+    code_agrees("worker-status", |body| WorkerStatus::parse(body).ok());
+    let status = WorkerStatus {
+        worker: "host/1".to_owned(),
+        waiting: vec![WaitingFor::default()],
+        hubs: vec![HubStatus::default()],
+        suspended: vec![SuspendedStatus::default()],
+        ..WorkerStatus::default()
+    };
+    conforms("worker-status", &status.to_body());
 }
 
 #[test]

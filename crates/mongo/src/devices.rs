@@ -101,13 +101,22 @@ impl MongoDevices {
         found.truncate(limit);
         let last = found.last().and_then(|last| last.get_str(ID).ok());
         let next = last.filter(|_| more).map(ToOwned::to_owned);
-        let records = found.iter().filter_map(listed).collect();
-        Ok(Page { records, next })
+        let mut page = Page {
+            next,
+            ..Page::default()
+        };
+        for (device, read) in found.iter().filter_map(listed) {
+            match read {
+                Ok(stored) => page.records.push((device, stored)),
+                Err(why) => page.unread.push((device, why)),
+            }
+        }
+        Ok(page)
     }
 }
 
 /// A record in a list. One that is not understood must not hide all the others.
-fn listed(document: &Document) -> Option<(DeviceRef, Stored)> {
+fn listed(document: &Document) -> Option<(DeviceRef, std::result::Result<Stored, String>)> {
     let key = document.get_str(ID).unwrap_or_default();
     let Some(device) = device(key) else {
         tracing::warn!(
@@ -116,13 +125,11 @@ fn listed(document: &Document) -> Option<(DeviceRef, Stored)> {
         );
         return None;
     };
-    match read(document) {
-        Ok(stored) => Some((device, stored)),
-        Err(error) => {
-            tracing::warn!(%device.tenant, %device.device, %error, "a record is skipped");
-            None
-        }
+    let read = read(document);
+    if let Err(error) = &read {
+        tracing::warn!(%device.tenant, %device.device, %error, "a record is skipped");
     }
+    Some((device, read.map_err(|error| error.to_string())))
 }
 
 impl DeviceStore for MongoDevices {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use lifecycle::{Failure, IntegrationRef};
 use tokio::time::Instant;
 
-use crate::pacer::{Pacer, PerMinute};
+use crate::pacer::{HubPace, Pacer, PerMinute};
 
 /// Time between two probes with a credential that was refused.
 const PROBE_EVERY: Duration = Duration::from_secs(60);
@@ -23,12 +23,30 @@ const SHORT: Duration = Duration::from_secs(5);
 /// Why and since when a tenant's hub is left alone.
 #[derive(Debug, Clone)]
 pub struct Suspension {
+    /// The hub that refuses it.
+    pub hub: String,
     /// Which credential was refused.
     pub generation: u64,
     /// What the hub said.
     pub reason: String,
+    /// When it first did.
+    since: Instant,
     /// When the next probe may go.
     next_probe: Instant,
+}
+
+impl Suspension {
+    /// How long the hub has been left alone for.
+    #[must_use]
+    pub fn lasted(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// When the next probe may go, from now.
+    #[must_use]
+    pub fn probe_in(&self) -> Duration {
+        self.next_probe.saturating_duration_since(Instant::now())
+    }
 }
 
 /// What the gate says.
@@ -129,13 +147,17 @@ impl Gate {
             .suspended
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let first = !suspended.contains_key(&integration.id);
+        let now = Instant::now();
+        let before = suspended.get(&integration.id).map(|entry| entry.since);
+        let first = before.is_none();
         suspended.insert(
             integration.id.clone(),
             Suspension {
+                hub: integration.hub.clone(),
                 generation: integration.generation,
                 reason: reason.to_owned(),
-                next_probe: Instant::now() + PROBE_EVERY,
+                since: before.unwrap_or(now),
+                next_probe: now + PROBE_EVERY,
             },
         );
         if first {
@@ -160,6 +182,11 @@ impl Gate {
                 "credentials accepted again: tenant resumed"
             );
         }
+    }
+
+    /// How fast the hubs are asked.
+    pub(crate) fn paces(&self) -> Vec<HubPace> {
+        self.pacer.paces()
     }
 
     /// The suspended integrations.
@@ -196,6 +223,10 @@ mod tests {
         tokio::time::advance(PROBE_EVERY).await;
         assert_eq!(gate.ask(&integration(1), None), Pass::After(Duration::ZERO));
         assert_eq!(gate.ask(&integration(1), None), Pass::Later(PROBE_EVERY));
+        tokio::time::advance(Duration::from_secs(20)).await;
+        let (_, told) = &gate.suspensions()[0];
+        assert_eq!(told.lasted(), Duration::from_secs(80));
+        assert_eq!(told.probe_in(), Duration::from_secs(40));
     }
 
     #[tokio::test(start_paused = true)]

@@ -17,6 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::clock::ServerClock;
 use crate::crowd::{Crowd, Place};
 use crate::gate::{Gate, Pass, Suspension};
+use crate::pacer::HubPace;
 use crate::perform::Held;
 use crate::ports::{
     Ack, DeviceStore, Hub, Hubs, Mender, Payload, PortError, PortResult, Saved, Streams, Task,
@@ -168,6 +169,11 @@ where
     /// The integrations whose credentials are refused at present.
     pub fn suspensions(&self) -> Vec<(String, Suspension)> {
         self.gate.suspensions()
+    }
+
+    /// How fast the hubs are asked at present.
+    pub fn paces(&self) -> Vec<HubPace> {
+        self.gate.paces()
     }
 
     /// Handles one message to its end.

@@ -3,6 +3,7 @@
 //! The reconciler knows what must happen around every decision, and nothing about the servers
 //! it happens on: those are behind the ports in [`ports`].
 
+mod census;
 mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -16,8 +17,9 @@ pub mod ports;
 mod seldom;
 pub mod sweep;
 
+pub use census::{Census, CensusRow, InHub, Progress};
 pub use clock::ServerClock;
 pub use dispatch::Dispatcher;
 pub use gate::Suspension;
 pub use handler::{Counters, Ended, Reconciler, Settings};
-pub use pacer::{Pacer, PerMinute};
+pub use pacer::{HubPace, Pacer, PerMinute};

@@ -27,6 +27,24 @@ const BURST_OF_A_MINUTE: u32 = 10;
 /// What a hub allows, in registry operations a minute; `None` where it is not known.
 pub type PerMinute = Option<u32>;
 
+/// How fast one hub is asked at present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubPace {
+    /// The hub's host.
+    pub hub: String,
+    /// What its tier allows.
+    pub allowed: PerMinute,
+    /// What it is asked at most at present, in registry operations a minute; `None` where nothing
+    /// limits it. Below `allowed` after refusals.
+    pub present: PerMinute,
+    /// No request goes out before this time has passed.
+    pub paused_for: Duration,
+    /// Refusals for being too busy since the start, those of one burst counted once.
+    pub refusals: u64,
+    /// How long ago the last of them came.
+    pub last_refusal: Option<Duration>,
+}
+
 /// Paces of all hubs.
 #[derive(Debug, Default)]
 pub struct Pacer {
@@ -49,6 +67,7 @@ struct Pace {
     /// No request before this time.
     paused_until: Instant,
     last_refusal: Option<Instant>,
+    refusals: u64,
     /// When the last request was due, and the smoothed distance between requests.
     last_start: Instant,
     gap: Duration,
@@ -66,8 +85,26 @@ impl Pace {
             back_at: now,
             paused_until: now,
             last_refusal: None,
+            refusals: 0,
             last_start: now,
             gap: floor,
+        }
+    }
+
+    fn shown(&self, hub: &str, now: Instant) -> HubPace {
+        // Rounded, since an interval is: 100 a minute is one in 600 ms.
+        let a_minute = |interval: Duration| {
+            let micros = interval.as_micros();
+            let per_minute = (60_000_000 + micros / 2).checked_div(micros)?;
+            Some(u32::try_from(per_minute).unwrap_or(u32::MAX))
+        };
+        HubPace {
+            hub: hub.to_owned(),
+            allowed: self.allowed,
+            present: a_minute(self.interval),
+            paused_for: self.paused_until.saturating_duration_since(now),
+            refusals: self.refusals,
+            last_refusal: self.last_refusal.map(|last| now.duration_since(last)),
         }
     }
 
@@ -123,6 +160,7 @@ impl Pacer {
                 let refused_at = pace.interval.max(pace.gap);
                 pace.interval = (refused_at * 4 / 3).clamp(pace.floor, SLOWEST.max(pace.floor));
                 pace.last_refusal = Some(now);
+                pace.refusals += 1;
             }
         });
     }
@@ -136,6 +174,15 @@ impl Pacer {
                 pace.interval = pace.floor;
             }
         });
+    }
+
+    /// The pace of every hub that was asked for anything.
+    pub fn paces(&self) -> Vec<HubPace> {
+        let now = Instant::now();
+        let hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner);
+        hubs.iter()
+            .map(|(hub, pace)| pace.shown(hub, now))
+            .collect()
     }
 
     fn with<T>(
@@ -176,6 +223,25 @@ mod tests {
         pacer.throttled("h", None, Duration::from_secs(10));
         assert_eq!(reserve(&pacer, None), Duration::from_secs(10));
         assert_eq!(pacer.reserve("other", None, PATIENCE), Ok(Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pace_tells_what_is_allowed_and_what_a_refusal_left_of_it() {
+        let pacer = Pacer::default();
+        reserve(&pacer, Some(100));
+        let before = &pacer.paces()[0];
+        assert_eq!((before.allowed, before.present), (Some(100), Some(100)));
+        assert_eq!((before.refusals, before.last_refusal), (0, None));
+        pacer.throttled("h", Some(100), Duration::from_secs(10));
+        pacer.throttled("h", Some(100), Duration::from_secs(10));
+        tokio::time::advance(Duration::from_secs(4)).await;
+        let after = &pacer.paces()[0];
+        assert!(after.present < Some(100), "{after:?}");
+        assert_eq!(after.paused_for, Duration::from_secs(6));
+        assert_eq!(after.refusals, 1, "those of one burst count once");
+        assert_eq!(after.last_refusal, Some(Duration::from_secs(4)));
+        reserve(&pacer, None);
+        assert_eq!(pacer.paces()[0].present, None, "nothing limits it");
     }
 
     #[tokio::test(start_paused = true)]

@@ -47,10 +47,13 @@ pub enum Saved {
 }
 
 /// One page of a listing, and where the next one starts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
     /// Records of this page, in the order of their keys.
     pub records: Vec<(DeviceRef, Stored)>,
+    /// Records of this page that are not understood, for instance those of a newer version, each
+    /// with the reason.
+    pub unread: Vec<(DeviceRef, String)>,
     /// Pass this to get the next page; `None` on the last one.
     pub next: Option<String>,
 }

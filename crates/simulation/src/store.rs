@@ -175,13 +175,18 @@ impl World {
             }
             if records.len() == PAGE {
                 let next = Some(n.to_string());
-                return Page { records, next };
+                return Page {
+                    records,
+                    unread: Vec::new(),
+                    next,
+                };
             }
             let stored = case.stored.clone();
             records.extend(stored.map(|stored| (case.about.clone(), stored)));
         }
         Page {
             records,
+            unread: Vec::new(),
             next: None,
         }
     }

@@ -14,7 +14,7 @@ use crate::config::{self, ConfigError};
 #[derive(Clone)]
 pub(crate) struct MenderPort {
     pub(super) deviceauth: Deviceauth,
-    deviceconfig: Deviceconfig,
+    pub(super) deviceconfig: Deviceconfig,
 }
 
 impl MenderPort {

@@ -42,7 +42,8 @@ pub(super) async fn set(
         );
     }
     if !args.no_test {
-        permissions::check(&hub, &given.login).await?;
+        let tested = permissions::check(&hub, &given.login).await;
+        tested.context("not stored (`--no-test` stores it untested)")?;
     }
     let session = Session::for_command(config).await?;
     let store = IntegrationPort::open(config, &session).await?;

@@ -32,7 +32,7 @@ impl Permission {
 }
 
 /// Tries all three permissions; the error names those that are missing and what to do.
-pub(super) async fn check(hub: &Hub, login: &Login) -> anyhow::Result<()> {
+pub(crate) async fn check(hub: &Hub, login: &Login) -> anyhow::Result<()> {
     let id: DeviceId = format!("mender-iothub-test-{}", Uuid::new_v4()).parse()?;
     let identity = json!({
         "deviceId": id.as_str(),
@@ -74,8 +74,7 @@ pub(super) async fn check(hub: &Hub, login: &Login) -> anyhow::Result<()> {
                 refusal.get_or_insert(error);
             }
             Some(error) if !granted(&error) => bail!(
-                "the hub could not be tested for {}: {error}; `--no-test` stores the integration \
-                 all the same",
+                "the hub could not be tested for {}: {error}",
                 permission.name()
             ),
             _ => {}

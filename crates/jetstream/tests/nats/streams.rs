@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jetstream::Outcomes;
+use jetstream::{Counted, Outcomes};
 use lifecycle::{Done, Outcome, Timestamp};
 use reconciler::ports::{Ack as _, Streams as _};
 use tokio_util::sync::CancellationToken;
@@ -78,6 +78,14 @@ async fn an_outcome_reported_twice_is_counted_once() {
         .report(&[done("E-3", Outcome::Applied)])
         .await
         .unwrap();
+    let mut counted = Counted::default();
+    let read = std::sync::atomic::AtomicU64::new(0);
+    let count = |_: &Counted| drop(read.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    for _ in 0..2 {
+        outcomes.count_on(None, &mut counted, &count).await.unwrap();
+    }
+    assert_eq!(counted.outcomes[&Outcome::Applied], 2);
+    assert_eq!(read.into_inner(), 3, "each is read once");
     let counts = outcomes.count(Some("t")).await.unwrap();
     assert_eq!(counts[&Outcome::Applied], 2);
     assert_eq!(counts[&Outcome::Superseded], 1);
@@ -85,9 +93,13 @@ async fn an_outcome_reported_twice_is_counted_once() {
     let last = outcomes.last(&about, 2).await.unwrap();
     let ids: Vec<_> = last
         .iter()
-        .map(|outcome| outcome.event_id.as_str())
+        .map(|(_, outcome)| outcome.event_id.as_str())
         .collect();
     assert_eq!(ids, ["E-2", "E-3"]);
+    assert!(
+        last[0].0 <= last[1].0 && last[0].0.as_micros() > 0,
+        "{last:?}"
+    );
     assert_eq!(nats.outcome("E-2").await.outcome, Outcome::Superseded);
     nats.dir.passed();
 }

@@ -165,12 +165,17 @@ impl DeviceStore for MemoryDevices {
         let page: Vec<_> = due.by_ref().take(limit).collect();
         let more = due.next().is_some();
         let last = page.last().map(|(key, _)| (*key).to_owned());
-        let records = page.into_iter().filter_map(|(_, entry)| {
-            let stored = read(entry).ok()?;
-            Some((entry.about.clone(), stored))
-        });
+        let mut records = Vec::new();
+        let mut unread = Vec::new();
+        for (_, entry) in page {
+            match read(entry) {
+                Ok(stored) => records.push((entry.about.clone(), stored)),
+                Err(error) => unread.push((entry.about.clone(), error.to_string())),
+            }
+        }
         Ok(Page {
-            records: records.collect(),
+            records,
+            unread,
             next: last.filter(|_| more),
         })
     }

@@ -293,6 +293,7 @@ where
                 .await?;
             for (about, stored) in &page.records {
                 pass.report.records += 1;
+                pass.report.census.count(&stored.record);
                 self.meet_record(pass, about, stored).await?;
             }
             progress(&pass.report);

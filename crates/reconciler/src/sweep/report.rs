@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use lifecycle::DeviceId;
 use serde::{Deserialize, Serialize};
 
+use crate::Census;
+
 /// How many ids of a kind are named.
 const NAMED: usize = 10;
 
@@ -67,6 +69,8 @@ pub struct Report {
     pub in_mender: u64,
     /// Records.
     pub records: u64,
+    /// The same, by what is wanted and what is.
+    pub census: Census,
     /// What was found.
     pub findings: BTreeMap<Finding, Found>,
     /// Devices that were handed to the worker, or would be in a dry run.

@@ -384,6 +384,7 @@ impl DeviceStore for World {
             records: records
                 .map(|(id, stored)| (whose(id), stored.clone()))
                 .collect(),
+            unread: Vec::new(),
             next,
         })
     }
