@@ -6,16 +6,24 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use clap::{Command, CommandFactory as _};
+use clap_complete::Shell;
 use clap_mangen::Man;
 
 use crate::cli::{self, Cli};
 
 const NAME: &str = "mender-iothub";
+/// clap_complete (4.6.11) writes the `-` of the program's name in two ways, and then bash finds no
+/// subcommand: where it takes it for a blank, and where it does not.
+const APART: &str = "mender__subcmd__iothub__subcmd__";
+const JOINED: &str = "mender__iothub__subcmd__";
 
 /// Prints the script of a shell.
 pub(crate) fn script(args: &cli::Completions) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), NAME, &mut script);
+    if args.shell == Shell::Bash {
+        script = String::from_utf8(script)?.replace(APART, JOINED).into();
+    }
     written(&script)
 }
 
