@@ -109,7 +109,7 @@ pub(crate) async fn run(config: &Config, args: Doctor, output: Output) -> anyhow
     if trouble.is_none() {
         checks.extend(of_nats(&scene));
     }
-    let mut findings: Vec<_> = trouble.map(nats::not_there).into_iter().collect();
+    let mut findings: Vec<_> = trouble.iter().map(nats::not_there).collect();
     findings.extend(all(checks, scene.limit()).await);
     findings.extend(
         session::refused()
@@ -123,7 +123,7 @@ pub(crate) async fn run(config: &Config, args: Doctor, output: Output) -> anyhow
 /// What can only be checked with NATS.
 fn of_nats<'a>(scene: &'a Scene<'a>) -> Vec<Check<'a>> {
     vec![
-        Check::new("NATS", nats::check(scene)),
+        Check::new("NATS", async move { Ok(nats::check(scene)) }),
         Check::new("NATS account", nats::account(scene)),
         Check::new("streams", streams::check(scene)),
         Check::new("workers", workers::check(scene)),

@@ -47,12 +47,11 @@ fn in_words(found: &Found) -> String {
     };
     for (about, why) in &found.unread {
         let (tenant, device) = (about.tenant.as_str(), &about.device);
-        text.push_str(&format!(
-            "\nnot understood: device {device} of tenant {tenant:?}: {why}"
-        ));
+        let line = format!("\nnot understood: device {device} of tenant {tenant:?}: {why}");
+        text.push_str(&line);
     }
     if let Some(next) = &found.next {
-        text.push_str(&format!("\nmore with --after {next}"));
+        text = text + "\nmore with --after " + next;
     }
     text
 }
@@ -118,7 +117,7 @@ fn row((about, stored): &Row) -> [String; 5] {
     let record = &stored.record;
     let mut state = state(record);
     if let (Some(error), None) = (&record.retry.last_error, &record.parked) {
-        state.push_str(&format!("; last error: {error}"));
+        state = state + "; last error: " + error;
     }
     [
         format!("{:?}", about.tenant.as_str()),

@@ -21,8 +21,8 @@ const ACK_PENDING: i64 = 5_000;
 const FULL: u64 = 80;
 
 /// The finding if there is no server that will do.
-pub(super) fn not_there(error: jetstream::Error) -> Finding {
-    let advice = match &error {
+pub(super) fn not_there(error: &jetstream::Error) -> Finding {
+    let advice = match error {
         jetstream::Error::Server { .. } => "upgrade nats-server, best to 2.14 or later",
         _ => {
             "is it running, is `nats.url` right, and are user and password? The log of nats-server says \
@@ -49,9 +49,9 @@ pub(super) fn refused(config: &Config, what: &str) -> Finding {
     .with_advice(advice)
 }
 
-pub(super) async fn check(scene: &Scene<'_>) -> Findings {
+pub(super) fn check(scene: &Scene<'_>) -> Vec<Finding> {
     let client = &scene.session.client;
-    Ok(of_server(&client.server_info(), &scene.config.nats.url))
+    of_server(&client.server_info(), &scene.config.nats.url)
 }
 
 fn of_server(info: &ServerInfo, url: &str) -> Vec<Finding> {

@@ -19,10 +19,10 @@ const SHARE: u32 = 20;
 
 /// Records by state.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Counted {
+pub(super) struct Records {
     /// When they were counted; null if they never were.
     pub(super) counted_at: Option<String>,
-    /// Counted by the last sweeps, since there are too many to read them now: records of tenants that
+    /// Records by the last sweeps, since there are too many to read them now: records of tenants that
     /// were not swept are missing.
     pub(super) by_the_sweep: bool,
     /// Records of versions that this program does not know.
@@ -30,7 +30,7 @@ pub(super) struct Counted {
     pub(super) by_state: Census,
 }
 
-impl Counted {
+impl Records {
     /// What is wanted first, then what the hub has.
     pub(super) fn rows(&self) -> Vec<CensusRow> {
         let mut rows = self.by_state.rows().to_vec();
@@ -42,12 +42,12 @@ impl Counted {
 /// The last count, and what it has cost.
 #[derive(Default)]
 pub(super) struct Counter {
-    last: Option<(Instant, Duration, Counted)>,
+    last: Option<(Instant, Duration, Records)>,
 }
 
 impl Counter {
     /// The last count, if it is too early for another.
-    pub(super) fn still_good(&self) -> Option<Counted> {
+    pub(super) fn still_good(&self) -> Option<Records> {
         let (ended, cost, counted) = self.last.as_ref()?;
         (ended.elapsed() < *cost * SHARE).then(|| counted.clone())
     }
@@ -57,11 +57,11 @@ impl Counter {
         &mut self,
         store: &StorePort,
         bar: &ProgressBar,
-    ) -> anyhow::Result<Counted> {
+    ) -> anyhow::Result<Records> {
         let begun = Instant::now();
-        let mut counted = Counted {
+        let mut counted = Records {
             counted_at: Some(crate::print::time(crate::print::now())),
-            ..Counted::default()
+            ..Records::default()
         };
         let mut after: Option<String> = None;
         loop {

@@ -10,8 +10,8 @@ use reconciler::ports::{DeviceStore as _, IntegrationStore as _};
 use reconciler::sweep::Report;
 use serde::Serialize;
 
-use super::census::{Counted, Counter, READ_ALWAYS};
-use super::summary::{self, Hub, Suspended};
+use super::census::{Counter, READ_ALWAYS, Records};
+use super::summary::{self, Pace, Suspended};
 use super::workers::{self, Workers};
 use crate::adapters::{RecordStore, StorePort};
 use crate::config::Config;
@@ -30,9 +30,9 @@ pub(super) struct Shown {
     pub(super) backlog: Backlog,
     pub(super) integrations: usize,
     pub(super) suspended: Vec<Suspended>,
-    pub(super) hubs: Vec<Hub>,
+    pub(super) hubs: Vec<Pace>,
     pub(super) devices: u64,
-    pub(super) records: Counted,
+    pub(super) records: Records,
     pub(super) outcomes: BTreeMap<String, u64>,
     pub(super) dead_letters: BTreeMap<String, u64>,
     pub(super) sweeps: Vec<Swept>,
@@ -133,16 +133,16 @@ impl Looker {
         &mut self,
         sweeps: &[Swept],
         bars: bool,
-    ) -> anyhow::Result<(u64, Counted)> {
+    ) -> anyhow::Result<(u64, Records)> {
         if self.store.is_none() {
             self.store = match self.records.open(&self.session).await {
                 Ok(store) => Some(store),
-                Err(error) if error.is_missing() => return Ok((0, Counted::default())),
+                Err(error) if error.is_missing() => return Ok((0, Records::default())),
                 Err(error) => return Err(error.into()),
             };
         }
         let Some(store) = &self.store else {
-            return Ok((0, Counted::default()));
+            return Ok((0, Records::default()));
         };
         let total = store.count(None).await?;
         if total > READ_ALWAYS && !self.count_all {
@@ -223,13 +223,13 @@ fn backlog(streams: &Status) -> Backlog {
 }
 
 /// What the sweeps counted; as old as the oldest of them.
-fn swept(sweeps: &[Swept]) -> Counted {
+fn swept(sweeps: &[Swept]) -> Records {
     let mut by_state = Census::default();
     for swept in sweeps {
         by_state.extend(&swept.report.census);
     }
     let oldest = sweeps.iter().map(|swept| swept.at).min();
-    Counted {
+    Records {
         counted_at: oldest.map(print::time),
         by_the_sweep: true,
         not_understood: 0,

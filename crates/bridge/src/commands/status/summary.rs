@@ -10,7 +10,7 @@ use crate::integration;
 
 /// How fast a hub is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Hub {
+pub(super) struct Pace {
     pub(super) hub: String,
     pub(super) allowed_per_minute: Option<u32>,
     /// Of the slowest worker; null if nothing limits it.
@@ -39,12 +39,12 @@ pub(super) struct Suspended {
 }
 
 /// The hubs, those that throttle first.
-pub(super) fn hubs(workers: &[WorkerStatus]) -> Vec<Hub> {
-    let mut hubs: BTreeMap<&str, Hub> = BTreeMap::new();
+pub(super) fn hubs(workers: &[WorkerStatus]) -> Vec<Pace> {
+    let mut hubs: BTreeMap<&str, Pace> = BTreeMap::new();
     for told in workers.iter().flat_map(|worker| &worker.hubs) {
         match hubs.get_mut(told.hub.as_str()) {
             Some(hub) => hub.add(told),
-            None => drop(hubs.insert(&told.hub, Hub::first(told))),
+            None => drop(hubs.insert(&told.hub, Pace::first(told))),
         }
     }
     let mut hubs: Vec<_> = hubs.into_values().collect();
@@ -52,7 +52,7 @@ pub(super) fn hubs(workers: &[WorkerStatus]) -> Vec<Hub> {
     hubs
 }
 
-impl Hub {
+impl Pace {
     fn first(told: &HubStatus) -> Self {
         Self {
             hub: told.hub.clone(),
@@ -66,8 +66,8 @@ impl Hub {
     }
 
     fn add(&mut self, told: &HubStatus) {
-        let slower = |a: Option<u32>, b: Option<u32>| a.into_iter().chain(b).min();
-        self.present_per_minute = slower(self.present_per_minute, told.present_per_minute);
+        let paces = [self.present_per_minute, told.present_per_minute];
+        self.present_per_minute = paces.into_iter().flatten().min();
         self.last_throttled_s = self
             .last_throttled_s
             .into_iter()

@@ -25,11 +25,11 @@ pub(super) async fn run(looker: &mut Looker, every_s: u64, output: Output) -> an
             () = screen::resized(), if matches!(place, Place::Screen(_)) => continue,
             () = stop.told() => return Ok(()),
         }
-        let looked = tokio::select! {
-            looked = looker.look(false) => looked,
+        let next = tokio::select! {
+            next = looker.look(false) => next,
             () = stop.told() => return Ok(()),
         };
-        match looked {
+        match next {
             Ok(now) => (shown, trouble) = (now, None),
             Err(error) => trouble = Some(format!("{error:#}")),
         }
