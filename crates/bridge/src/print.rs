@@ -20,13 +20,13 @@ pub(crate) fn result<T: Serialize>(
         Output::Json => serde_json::to_string_pretty(value)?,
         Output::Text => text(value),
     };
-    line(text.trim_end())?;
+    put(text.trim_end())?;
     Ok(())
 }
 
 /// Writes a line or several to standard output. False if nobody reads any more, such as `head`,
 /// which has seen enough.
-pub(crate) fn line(text: &str) -> io::Result<bool> {
+pub(crate) fn put(text: &str) -> io::Result<bool> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),

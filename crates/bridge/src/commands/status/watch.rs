@@ -71,12 +71,12 @@ impl Place {
                 eprintln!("mender-iothub: {why}");
                 Ok(true)
             }
-            Self::Text => Ok(print::line(&format!(
+            Self::Text => Ok(print::put(&format!(
                 "{}\n\n{}\n",
                 shown.time,
                 text::in_words(shown)
             ))?),
-            Self::Json => Ok(print::line(&serde_json::to_string(shown)?)?),
+            Self::Json => Ok(print::put(&print::json_line(shown))?),
         }
     }
 }
