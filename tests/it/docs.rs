@@ -14,7 +14,7 @@ use black_box::{Installation, NatsServer, TestDir, workspace};
 use serde_json::{Value, json};
 
 const EXAMPLE: &str = "deploy/mender-iothub.toml";
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "crates/README.md",
     "deploy/README.md",
@@ -25,6 +25,7 @@ const DOCUMENTS: [&str; 10] = [
     "deploy/runbook/dead-letters.md",
     "deploy/runbook/restore.md",
     "deploy/mender/README.md",
+    "deploy/replace-iot-manager.md",
 ];
 
 fn read(path: impl AsRef<Path>) -> Result<String> {

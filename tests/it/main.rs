@@ -14,6 +14,7 @@ mod doctor;
 mod emulator;
 mod faults;
 mod harness;
+mod http_api;
 mod integrations;
 mod main_job;
 mod mongodb;

@@ -53,7 +53,7 @@ const PUBLISH: &[(&str, &[&str])] = &[
     ("iothub.twin.job-cancel.other", NOBODY),
     // Records and credentials.
     ("$KV.iothub_devices.=.d", &["worker", "operator"]),
-    ("$KV.iothub_integrations.=", &["setup"]),
+    ("$KV.iothub_integrations.=", &["worker", "setup"]),
     (
         "$JS.API.STREAM.MSG.GET.KV_iothub_integrations",
         &["worker", "setup", "operator"],
@@ -70,7 +70,7 @@ const PUBLISH: &[(&str, &[&str])] = &[
     ("$JS.API.DIRECT.GET.KV_iothub_webhooks", NOBODY),
     (
         "$JS.API.CONSUMER.CREATE.IOTHUB_OUTCOMES.iothub-webhook-=.iothub.outcome.=.*",
-        &["setup", "operator"],
+        &["worker", "setup", "operator"],
     ),
     (
         "$JS.API.CONSUMER.MSG.NEXT.IOTHUB_OUTCOMES.iothub-webhook-=",

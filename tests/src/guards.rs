@@ -57,7 +57,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
             "twin",
         ],
     ),
-    ("http-api", &["messages", "reconciler"]),
+    ("http-api", &["lifecycle", "messages"]),
     ("iothub", &["outbound"]),
     ("iothub-emulator", &[]),
     ("jetstream", &["lifecycle", "messages", "reconciler"]),

@@ -24,6 +24,7 @@ mod fuzzer;
 mod helm;
 mod mongo;
 mod program;
+mod schemathesis;
 mod sdk;
 mod wheel;
 
@@ -31,6 +32,7 @@ pub use deny::{CARGO_DENY, cargo_deny};
 pub use fuzzer::cargo_fuzz;
 pub use helm::{HELM, helm, kubernetes_schemas};
 pub use mongo::{MONGODB_URI, Mongo, mongo};
+pub use schemathesis::{SCHEMATHESIS, schemathesis};
 pub use sdk::{AZURE_SDKS, AzureSdk, InstalledSdk};
 
 /// The release that is fetched, and that we test with.

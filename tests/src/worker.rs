@@ -156,9 +156,12 @@ impl Installation {
         let mut process = Process::start("mender-iothub", self.command(&["run"]), &self.dir)?;
         let listening: Listening = process.ready_line(START).await?;
         let http = Control::new(&listening.http)?;
+        let control = |address: Option<String>| address.map(|it| Control::new(&it)).transpose();
         Ok(Worker {
             process,
             http,
+            internal: control(listening.iot_manager_internal)?,
+            management: control(listening.iot_manager_management)?,
             installation: self.clone(),
         })
     }
@@ -173,12 +176,16 @@ fn is_ours(name: &OsStr) -> bool {
 #[derive(Deserialize)]
 struct Listening {
     http: String,
+    iot_manager_internal: Option<String>,
+    iot_manager_management: Option<String>,
 }
 
 /// A running worker.
 pub struct Worker {
     process: Process,
     http: Control,
+    internal: Option<Control>,
+    management: Option<Control>,
     installation: Installation,
 }
 
@@ -193,6 +200,20 @@ impl Worker {
     #[must_use]
     pub fn http(&self) -> &Control {
         &self.http
+    }
+
+    /// iot-manager's internal API, where the configuration has an address for it.
+    pub fn internal(&self) -> Result<&Control> {
+        self.internal
+            .as_ref()
+            .context("`iot_manager.internal_listen` is not set")
+    }
+
+    /// iot-manager's management API, where the configuration has an address for it.
+    pub fn management(&self) -> Result<&Control> {
+        self.management
+            .as_ref()
+            .context("`iot_manager.management_listen` is not set")
     }
 
     /// Waits until `/readyz` says yes; the error holds what it said last.

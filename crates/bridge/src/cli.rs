@@ -4,6 +4,7 @@ mod config;
 mod device;
 mod doctor;
 mod integration;
+mod iot_manager;
 mod outcomes;
 mod program;
 mod status;
@@ -21,6 +22,7 @@ pub(crate) use config::Config;
 pub(crate) use device::{Device, DeviceHistory, DeviceList, DeviceState};
 pub(crate) use doctor::Doctor;
 pub(crate) use integration::{Auth, Integration, IntegrationSet, Secrets};
+pub(crate) use iot_manager::IotManager;
 pub(crate) use outcomes::Outcomes;
 pub(crate) use program::{Completions, Man};
 pub(crate) use status::Status;
@@ -49,8 +51,13 @@ pub(crate) struct Cli {
     #[arg(long, short, global = true, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
 
+    /// As `log.level`.
+    #[arg(long, global = true, hide = true, value_name = "LEVEL")]
+    pub(crate) log_level: Option<String>,
+
+    /// Without one: help, or `server` where the configuration has iot-manager's APIs on.
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
 }
 
 /// Form of what a command prints.
@@ -101,6 +108,8 @@ pub(crate) enum Command {
     Completions(Completions),
     /// Prints the manual page, or writes one for each command.
     Man(Man),
+    #[command(flatten)]
+    IotManager(IotManager),
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ pub(crate) mod doctor;
 mod given;
 pub(crate) mod integration;
 mod integration_set;
+pub(crate) mod iot_manager;
 pub(crate) mod migrate;
 pub(crate) mod outcomes;
 pub(crate) mod permissions;

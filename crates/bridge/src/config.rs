@@ -6,6 +6,8 @@
 //! What is written here above a section or a key is what its users read: `config reference` and
 //! `config example` print it, and `deploy/configuration.md` and `deploy/mender-iothub.toml` are that.
 
+mod iot_manager;
+mod legacy;
 mod load;
 mod nats;
 mod reference;
@@ -19,6 +21,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use iot_manager::{IotManager, Trust};
 pub(crate) use load::{ConfigError, load, secret};
 pub(crate) use nats::Nats;
 pub(crate) use reference::{example, keys_set, reference, schema};
@@ -43,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) twin: Twin,
     pub(crate) webhook: Webhook,
     pub(crate) http: Http,
+    pub(crate) iot_manager: IotManager,
     pub(crate) log: Log,
 }
 

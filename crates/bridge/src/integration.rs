@@ -47,11 +47,16 @@ pub(crate) struct Clear {
     pub(crate) tier: Tier,
     /// Units of the hub.
     pub(crate) units: u32,
+    /// What its owner wrote about it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) description: String,
 }
 
 /// Pricing tiers with different allowances
 /// (learn.microsoft.com, "IoT Hub quotas and throttling").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Tier {
     /// Free and Basic 1 too: 100 registry operations a minute and unit.
@@ -93,6 +98,7 @@ pub(crate) struct NewIntegration<'a> {
     pub(crate) login: Login,
     pub(crate) tier: Tier,
     pub(crate) units: u32,
+    pub(crate) description: String,
     pub(crate) credential: &'a Secret,
 }
 
@@ -113,6 +119,7 @@ impl Integration {
             generation: before.map_or(1, |before| before.clear.generation + 1),
             tier: new.tier,
             units: new.units,
+            description: new.description,
         };
         Self::seal_beside(new.tenant, clear, new.credential, keys)
     }
@@ -166,8 +173,7 @@ impl Integration {
         Ok(Secret::from(text))
     }
 
-    /// Follows from the tenant, so that the marks in a hub still prove our ownership after the loss
-    /// of everything that we stored.
+    /// See [`id_of`].
     pub(crate) fn id(&self) -> Uuid {
         id_of(&self.tenant)
     }
@@ -228,6 +234,7 @@ mod tests {
             },
             tier: Tier::S1,
             units: 1,
+            description: String::new(),
             credential: &"c2VzYW1l".into(),
         };
         Integration::seal(new, before, &keys(1)).unwrap()

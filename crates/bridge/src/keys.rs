@@ -173,6 +173,7 @@ mod tests {
             login: Login::ManagedIdentity { client_id: None },
             tier: Tier::S1,
             units: 1,
+            description: String::new(),
             credential: &"".into(),
         };
         Integration::seal(new, None, keys).unwrap()

@@ -19,9 +19,10 @@ mod webhook;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, IotManager};
 use crate::config::ConfigError;
 
 fn main() -> ExitCode {
@@ -76,23 +77,39 @@ fn tell_refusals() {
 /// Commands that need neither configuration nor servers.
 fn about_the_program(cli: &Cli) -> Option<anyhow::Result<()>> {
     match &cli.command {
-        Command::Completions(args) => Some(commands::completions::script(args)),
-        Command::Man(args) => Some(commands::completions::man(args)),
+        Some(Command::Completions(args)) => Some(commands::completions::script(args)),
+        Some(Command::Man(args)) => Some(commands::completions::man(args)),
         _ => None,
     }
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<()> {
     let output = cli.output;
-    if let Command::Config(what) = cli.command {
+    if let Some(Command::Config(what)) = cli.command {
         return commands::config::run(cli.config.as_deref(), what, output).await;
     }
-    let config = config::load(cli.config.as_deref())?;
-    if matches!(cli.command, Command::Run) {
-        return Box::pin(run::run(config)).await;
+    let mut config = config::load(cli.config.as_deref())?;
+    if let Some(level) = cli.log_level {
+        config.log.level = level;
     }
-    match cli.command {
-        Command::Run | Command::Config(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
+    let command = match cli.command {
+        Some(command) => command,
+        None if config.iot_manager.is_on() => {
+            Command::IotManager(IotManager::Server { automigrate: false })
+        }
+        None => Cli::command()
+            .error(
+                ErrorKind::MissingSubcommand,
+                "no command is given; see --help",
+            )
+            .exit(),
+    };
+    match command {
+        Command::Config(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
+        Command::Run => Box::pin(run::run(config)).await,
+        Command::IotManager(what) => {
+            Box::pin(commands::iot_manager::run(config, what, output)).await
+        }
         Command::Setup(args) => commands::setup::run(&config, args, output).await,
         Command::Status(args) => commands::status::run(&config, &args, output).await,
         Command::Doctor(args) => Box::pin(commands::doctor::run(&config, args, output)).await,

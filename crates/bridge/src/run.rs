@@ -5,6 +5,7 @@
 //! stop it takes no new work, ends what is in flight, and leaves the rest unacknowledged.
 
 mod http;
+mod iot_manager;
 mod metrics;
 mod ops;
 mod readiness;
@@ -14,6 +15,7 @@ mod twins;
 mod waiting;
 mod webhooks;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ use mongo::Mongo;
 use reconciler::ports::{Hubs as _, IntegrationStore as _, Task};
 use reconciler::{Dispatcher, Reconciler, Settings};
 use ring::rand::{SecureRandom as _, SystemRandom};
+use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +39,7 @@ use crate::config::Config;
 use crate::keys::{self, SealingKeys};
 use crate::log;
 use crate::session::Session;
+use iot_manager::{Apis, IOT_MANAGER};
 use metrics::{Counted, Metrics};
 use ops::Told;
 use readiness::Readiness;
@@ -66,23 +70,62 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     signals::listen(stop.clone())?;
     let mut needs = vec![NATS, STREAMS, RECORDS, MENDER, HUB];
     needs.extend(config.twin.enabled.then_some(TWINS));
+    needs.extend(config.iot_manager.is_on().then_some(IOT_MANAGER));
     let readiness = Readiness::waiting_for(&needs);
     let counted = Counted::default();
     let metrics = Metrics::new(counted.clone());
-    http::serve(
+    let address = http::serve(
         &config.http.listen,
         readiness.clone(),
         metrics,
         stop.clone(),
     )
     .await?;
+    let apis = Apis::start(&config, &parts, &stop).await?;
+    tell(address, apis.as_ref());
     let told = Arc::new(Told::new(readiness.clone()));
     tokio::spawn(ops::answer(
         session.clone(),
         Arc::clone(&told),
         stop.clone(),
     ));
-    let Some(opened) = Box::pin(open(&session, &parts, &readiness, &stop)).await else {
+    let apis = apis.map(|apis| Box::pin(apis.run(&readiness, &stop)));
+    let worker = Box::pin(async {
+        let worked = run_worker(
+            &config,
+            &session,
+            parts,
+            &counted,
+            (&readiness, &told),
+            &stop,
+        )
+        .await;
+        stop.cancel();
+        worked
+    });
+    let (worked, _) = tokio::join!(worker, OptionFuture::from(apis));
+    worked?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Says on standard output where the worker listens: one JSON line, for whoever chose port 0.
+fn tell(http: SocketAddr, apis: Option<&Apis>) {
+    let mut addresses = apis.map_or_else(|| json!({}), |apis| apis.addresses.clone());
+    addresses["http"] = json!(http.to_string());
+    println!("{addresses}");
+}
+
+/// The worker itself, from waiting for its servers to the end of what is in flight.
+async fn run_worker(
+    config: &Config,
+    session: &Session,
+    parts: Parts,
+    counted: &Counted,
+    (readiness, told): (&Readiness, &Arc<Told>),
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let Some(opened) = Box::pin(open(session, &parts, readiness, stop)).await else {
         return Ok(());
     };
     let opened = opened?;
@@ -95,22 +138,20 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         stop.clone(),
     );
     let looking = tokio::spawn(looking);
-    Box::pin(work(
-        &config, &session, parts, opened, &counted, &told, &stop,
-    ))
-    .await?;
+    Box::pin(work(config, session, parts, opened, counted, told, stop)).await?;
     looking.await?;
     if let Some(mongo) = mongo {
         mongo.close().await;
     }
-    tracing::info!("stopped");
     Ok(())
 }
 
 /// Whether the worker would have everything that it needs from the configuration.
 pub(crate) async fn check(config: &Config) -> anyhow::Result<()> {
     http::check(&config.http.listen)?;
-    Parts::from_config(config).await.map(drop)
+    let parts = Parts::from_config(config).await?;
+    iot_manager::port(config, &parts)?;
+    Ok(())
 }
 
 /// Does what there is to do until the worker is told to stop.

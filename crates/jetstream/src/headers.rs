@@ -16,6 +16,8 @@ pub(crate) const SCHEDULE: &str = "Nats-Schedule";
 pub(crate) const SCHEDULE_TARGET: &str = "Nats-Schedule-Target";
 /// How the event of an outcome ended, so that outcomes can be counted by their headers alone.
 pub(crate) const OUTCOME: &str = "Iothub-Outcome";
+/// Marks the end of what is to be seen of a tenant: it was forgotten then.
+pub(crate) const FORGOTTEN: &str = "Iothub-Forgotten";
 /// Length of a dead letter's original body in bytes, where the letter holds only its beginning.
 pub(crate) const TRUNCATED: &str = "Iothub-Dlq-Truncated";
 

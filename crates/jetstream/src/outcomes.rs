@@ -52,8 +52,8 @@ impl Default for Counted {
 /// The outcome stream.
 #[derive(Debug, Clone)]
 pub struct Outcomes {
-    names: Names,
-    stream: Stream,
+    pub(crate) names: Names,
+    pub(crate) stream: Stream,
 }
 
 impl Outcomes {

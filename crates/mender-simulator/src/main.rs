@@ -10,6 +10,7 @@
 //! This file only wires: rules are in `fleet`, `configurations` and `faults`, which know neither
 //! sockets nor clocks; `workflows` and `wire` turn changes into messages.
 
+mod calls;
 mod configurations;
 mod control;
 mod control_errors;
@@ -47,6 +48,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use crate::calls::IotManager;
 use crate::faults::Service;
 use crate::injection::faulty;
 use crate::options::{HubEvents, Options};
@@ -92,8 +94,10 @@ async fn serve(options: &Options) -> Result<()> {
 /// Makes the server, and on NATS what a Mender server would have made; without NATS that follows
 /// later.
 async fn start(options: &Options) -> Result<Arc<Simulator>> {
-    let HubEvents::Workflows = options.hub_events;
-    let publisher = Publisher::connect(&options.nats).await?;
+    let mut publisher = Publisher::connect(&options.nats).await?;
+    if let (HubEvents::IotManager, Some(address)) = (options.hub_events, &options.iot_manager) {
+        publisher = publisher.by_http(IotManager::new(address)?);
+    }
     let simulator = Arc::new(Simulator::new(options.server_version, publisher));
     let preparing = Arc::clone(&simulator);
     let mut preparing = tokio::spawn(async move { preparing.publisher.prepare().await });

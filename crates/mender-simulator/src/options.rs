@@ -24,6 +24,14 @@ pub(crate) struct Options {
     /// How events leave the server.
     #[arg(long, value_name = "WAY", default_value = "workflows")]
     pub(crate) hub_events: HubEvents,
+
+    /// The iot-manager that is called, for `--hub-events iot-manager`.
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        required_if_eq("hub_events", "iot-manager")
+    )]
+    pub(crate) iot_manager: Option<String>,
 }
 
 /// The Mender server that is simulated.
@@ -52,6 +60,8 @@ impl ServerVersion {
 pub(crate) enum HubEvents {
     /// By the `nats` tasks of mounted workflow definitions, on the stream `WORKFLOWS`.
     Workflows,
+    /// By the calls of iot-manager that the built-in definitions make.
+    IotManager,
 }
 
 #[cfg(test)]

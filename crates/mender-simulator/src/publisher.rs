@@ -21,6 +21,7 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
+use crate::calls::{Called, IotManager};
 use crate::workflows::Message;
 
 /// Mender's stream; its subjects begin with the same word.
@@ -37,6 +38,8 @@ const MENDERS_CONSUMERS: [(&str, &str); 2] = [
 const ACK: Duration = Duration::from_secs(5);
 /// How many messages wait for their ack at a time.
 const WINDOW: usize = 256;
+/// Jobs that the workflows worker runs at a time.
+const WORKERS: usize = 10;
 /// First and longest pause between attempts.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
 
@@ -66,6 +69,8 @@ pub(crate) struct Totals {
 pub(crate) struct Publisher {
     client: Client,
     context: Context,
+    /// Who is called instead, with whatever a workflow would call it for.
+    iot_manager: Option<IotManager>,
     /// Held while a batch is published, so that batches keep their order.
     turn: Mutex<()>,
     events: AtomicU64,
@@ -101,11 +106,20 @@ impl Publisher {
         Ok(Self {
             client,
             context,
+            iot_manager: None,
             turn: Mutex::new(()),
             events: AtomicU64::new(0),
             messages: AtomicU64::new(0),
             repeated: AtomicU64::new(0),
         })
+    }
+
+    /// Events go to this iot-manager from now on; what is no event still goes to the stream.
+    pub(crate) fn by_http(self, iot_manager: IotManager) -> Self {
+        Self {
+            iot_manager: Some(iot_manager),
+            ..self
+        }
     }
 
     /// Waits for the server and makes what a Mender server would have made. Ends when it is there.
@@ -149,8 +163,10 @@ impl Publisher {
         let mut missing: Vec<&Message> = window.iter().collect();
         let mut pause = Pause::default();
         while !missing.is_empty() {
+            let (called, uncalled) = self.call(missing, published).await;
             self.connected().await;
-            missing = self.attempt(missing, published).await?;
+            missing = self.attempt(uncalled, published).await?;
+            missing.extend(called);
             if !missing.is_empty() {
                 info!("{} messages are published again", missing.len());
                 pause.wait().await;
@@ -158,6 +174,41 @@ impl Publisher {
             }
         }
         Ok(())
+    }
+
+    /// Calls iot-manager with what is for it, a few at a time as the workflows worker does; returns
+    /// what it did not accept, and what is not for it.
+    async fn call<'a>(
+        &self,
+        messages: Vec<&'a Message>,
+        published: &mut Published,
+    ) -> (Vec<&'a Message>, Vec<&'a Message>) {
+        let Some(iot_manager) = &self.iot_manager else {
+            return (Vec::new(), messages);
+        };
+        let (mut missing, mut others) = (Vec::new(), Vec::new());
+        let mut ended = Vec::new();
+        for few in messages.chunks(WORKERS) {
+            // By hand: the compiler does not see that a closure would do for any lifetime.
+            let mut calls = Vec::new();
+            for message in few {
+                calls.push(iot_manager.call(message));
+            }
+            ended.extend(few.iter().zip(join_all(calls).await));
+        }
+        for (&message, called) in ended {
+            match called {
+                Some(Called::Accepted) => self.count(message, published),
+                Some(called) => {
+                    let stored_perhaps = called == Called::Unknown;
+                    self.repeated
+                        .fetch_add(stored_perhaps.into(), Ordering::Relaxed);
+                    missing.push(message);
+                }
+                None => others.push(message),
+            }
+        }
+        (missing, others)
     }
 
     /// One attempt; returns the messages that the stream did not confirm.

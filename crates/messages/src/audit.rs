@@ -52,7 +52,8 @@ pub enum AuditKind {
 /// Who asked, as far as it was proved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditCaller {
-    /// By what the caller was known: `subject` (NATS let it on the subject), `jwt` or `mender`.
+    /// By what the caller was known: `subject` (NATS let it on the subject), `jwt`, `mender`,
+    /// or `gateway` (by HTTP through Mender's).
     pub by: String,
     /// The user, as the token names it.
     pub subject: Option<String>,

@@ -50,5 +50,17 @@ pub fn strict_value(body: &[u8]) -> Result<serde_json::Value, Malformed> {
     strict::value(json::checked(body)?).map_err(|_| Malformed::because("not plain JSON"))
 }
 
+/// Reads a time of Mender's (RFC 3339), cut to milliseconds. `None` is Go's zero time, which says
+/// that the sender does not know.
+pub fn created_time(text: &str) -> Result<Option<lifecycle::Timestamp>, Malformed> {
+    time::parse(text).ok_or(Malformed::because("not an RFC 3339 time"))
+}
+
+/// Writes a time as RFC 3339 with milliseconds; `None` outside of the years that it can write.
+#[must_use]
+pub fn rfc3339(time: lifecycle::Timestamp) -> Option<String> {
+    time::format(time)
+}
+
 /// The longest body that is read, in bytes: the default `max_payload` of nats-server.
 pub const MAX_BODY: usize = 1024 * 1024;

@@ -24,7 +24,7 @@ use black_box::{
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::signal::unix::{SignalKind, signal};
 
-pub(crate) use self::stage::Store;
+pub(crate) use self::stage::{Ingress, Store};
 use self::{judge::Verdict, play::Play, progress::Progress, report::Facts, stage::Stage};
 use crate::Output;
 
@@ -44,6 +44,9 @@ pub(crate) struct Args {
     /// Where the worker keeps its records.
     #[arg(long, value_enum, default_value_t = Store::Jetstream)]
     store: Store,
+    /// How events come to the worker.
+    #[arg(long, value_enum, default_value_t = Ingress::Stream)]
+    ingress: Ingress,
     /// Keeps the folder with logs, streams and evidence even if all is well.
     #[arg(long)]
     keep: bool,
@@ -124,7 +127,7 @@ async fn perform(args: &Args, dir: &Path) -> Result<Ended> {
     let seed = args.seed.map_or_else(random_seed, Ok)?;
     let progress = Progress::start();
     progress.step(&format!("{} devices, seed {seed}", args.devices));
-    let stage = Stage::set(dir, args.store).await?;
+    let stage = Stage::set(dir, args.store, args.ingress).await?;
     progress.step("nats-server, hub emulator, Mender simulator and worker are up");
     let devices = usize::try_from(args.devices)?;
     let mut play = Play::cast(stage, devices, seed, &progress).await?;

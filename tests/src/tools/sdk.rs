@@ -68,6 +68,13 @@ impl AzureSdk {
         workspace::root().join("tests/sdk").join(name)
     }
 
+    /// The name of the folder with its packages.
+    fn folder(self, kind: &str) -> Result<String> {
+        let lists = self.lists().into_iter().map(fs::read);
+        let lists = lists.collect::<Result<Vec<_>, _>>()?.concat();
+        Ok(folder_name("azure-sdk", &lists, kind))
+    }
+
     /// The lists of its packages, in the order in which they are installed.
     fn lists(self) -> Vec<PathBuf> {
         let names: &[&str] = match self {
@@ -94,7 +101,8 @@ impl Environment<'_> {
         // Some of the packages are compiled for one version and machine.
         let ask = "import sys, sysconfig; print('cp%d%d' % sys.version_info[:2] + '-' + sysconfig.get_platform())";
         let kind = said(Command::new(&python).args(["-c", ask]))?;
-        let packages = self.install(AzureSdk::Python, &kind, |into| {
+        let name = AzureSdk::Python.folder(&kind)?;
+        let packages = self.install("Azure's SDK", AZURE_SDKS, &name, |into| {
             // Sources last: they are built by what came before.
             let forms = [
                 "--only-binary=:all:",
@@ -125,7 +133,8 @@ impl Environment<'_> {
             bail!("node is {version}, and the packages need {OLDEST_NODE} or later");
         }
         let npm = self.on_path("npm").context("there is no npm")?;
-        let folder = self.install(AzureSdk::Node, "node", |into| {
+        let name = AzureSdk::Node.folder("node")?;
+        let folder = self.install("Azure's SDK", AZURE_SDKS, &name, |into| {
             for file in ["package.json", "package-lock.json"] {
                 fs::copy(AzureSdk::Node.scripts().join(file), into.join(file))?;
             }
@@ -141,18 +150,17 @@ impl Environment<'_> {
         })
     }
 
-    /// The folder of a list's packages in the cache. Two processes may install at once: the second
+    /// The folder of this name in the cache, filled if need be. Two processes may install at once: the second
     /// waits and finds the work done; and a folder has its final name only when it is whole.
-    fn install(
+    pub(super) fn install(
         &self,
-        sdk: AzureSdk,
-        kind: &str,
+        what: &str,
+        variable: &str,
+        name: &str,
         fill: impl Fn(&Path) -> Result<()>,
     ) -> Result<PathBuf> {
         let cache = self.cache();
-        let lists = sdk.lists().into_iter().map(fs::read);
-        let name = folder_name(&lists.collect::<Result<Vec<_>, _>>()?.concat(), kind);
-        let folder = cache.join(&name);
+        let folder = cache.join(name);
         if folder.is_dir() {
             return Ok(folder);
         }
@@ -163,7 +171,7 @@ impl Environment<'_> {
             return Ok(folder);
         }
         crate::skips::tell(&format!(
-            "installing Azure's SDK into {} (once; {AZURE_SDKS}=skip does without)",
+            "installing {what} into {} (once; {variable}=skip does without)",
             folder.display()
         ));
         let work = tempfile::tempdir_in(&cache)?;
@@ -175,19 +183,19 @@ impl Environment<'_> {
     }
 }
 
-/// `azure-sdk-<kind>-<hash of the lists>`.
-fn folder_name(list: &[u8], kind: &str) -> String {
+/// `<what>-<kind>-<hash of the lists>`.
+pub(super) fn folder_name(what: &str, list: &[u8], kind: &str) -> String {
     let hash = digest::digest(&digest::SHA256, list);
     let mut hex = String::new();
     for byte in &hash.as_ref()[..8] {
         // Writing into a `String` cannot fail.
         let _ = write!(hex, "{byte:02x}");
     }
-    format!("azure-sdk-{kind}-{hex}")
+    format!("{what}-{kind}-{hex}")
 }
 
 /// What a command says on standard output; its last complaint where it fails.
-fn said(command: &mut Command) -> Result<String> {
+pub(super) fn said(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output();
     let output = output.with_context(|| format!("failed to run {program}"))?;
@@ -234,7 +242,8 @@ mod tests {
 
     #[test]
     fn another_list_is_another_folder() {
-        assert_ne!(folder_name(b"a==1", "node"), folder_name(b"a==2", "node"));
+        let name = |list| folder_name("azure-sdk", list, "node");
+        assert_ne!(name(b"a==1"), name(b"a==2"));
     }
 
     #[test]
@@ -253,7 +262,7 @@ mod tests {
         let look = |name: &str| (name == "MENDER_IOTHUB_TOOLS").then(|| dir.path().into());
         let environment = Environment(&look);
         let install =
-            |fill: fn(&Path) -> Result<()>| environment.install(AzureSdk::Node, "test", fill);
+            |fill: fn(&Path) -> Result<()>| environment.install("it", AZURE_SDKS, "test", fill);
         assert!(install(|_| bail!("no network")).is_err());
         let folder = install(|into| fs::write(into.join("file"), "").context("a file")).unwrap();
         assert!(folder.join("file").is_file());

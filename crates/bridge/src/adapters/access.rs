@@ -27,6 +27,15 @@ pub(crate) enum TwinAccess {
 }
 
 impl TwinAccess {
+    /// What the audit log calls it.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Subject(_) => "subject",
+            Self::Token(_) => "jwt",
+            Self::Mender(_) => "mender",
+        }
+    }
+
     pub(crate) fn from_config(config: &Config) -> Result<Self, ConfigError> {
         let twin = &config.twin;
         Ok(match twin.authorization {

@@ -17,7 +17,13 @@ use crate::integration::{Clear, Integration, IntegrationError, Login};
 use crate::keys::SealingKeys;
 
 /// How long a stored integration is trusted before it is looked up again.
-pub(crate) const FRESH_FOR: Duration = Duration::from_secs(1);
+const FRESH_FOR: Duration = Duration::from_secs(1);
+
+/// Workers look at the integration again before each change, but not more often than this: after
+/// the wait none of them begins a change with the one before.
+pub(crate) async fn until_workers_know() {
+    tokio::time::sleep(FRESH_FOR + Duration::from_millis(200)).await;
+}
 
 /// Makes clients of hubs.
 pub(crate) struct HubFactory {
@@ -48,6 +54,11 @@ impl HubFactory {
             options,
             issuers: Issuers::from_config(&config.entra)?,
         })
+    }
+
+    /// Whether the allow-list lets a host in.
+    pub(crate) fn trusts(&self, host: &str) -> bool {
+        self.allowed.check(host).is_ok()
     }
 
     /// A client of the hub at `host`, if the allow-list lets that in.

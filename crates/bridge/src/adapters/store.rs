@@ -1,7 +1,7 @@
 //! The store of device records and integrations that the configuration chooses.
 
 use jetstream::{KvDevices, KvIntegrations};
-use lifecycle::{DeviceRef, Record, TenantId, Timestamp};
+use lifecycle::{DeviceId, DeviceRef, Record, TenantId, Timestamp};
 use mongo::{Mongo, MongoDevices, MongoIntegrations};
 use reconciler::ports::{DeviceStore, IntegrationStore, Page, PortResult, Saved, Stored};
 
@@ -125,6 +125,57 @@ impl StorePort {
     pub(crate) async fn close(self) {
         if let Some(client) = self.server() {
             client.close().await;
+        }
+    }
+}
+
+/// Records read at once.
+const PAGE: usize = 500;
+/// Devices left behind that are named.
+const NAMED: usize = 20;
+
+/// Identities that stay in a hub.
+#[derive(Default)]
+pub(crate) struct Left {
+    pub(crate) count: usize,
+    /// The first of them.
+    pub(crate) first: Vec<DeviceId>,
+}
+
+impl Left {
+    /// `: a, b and 7 more`.
+    pub(crate) fn named(&self) -> String {
+        let names: Vec<_> = self.first.iter().map(DeviceId::as_str).collect();
+        match (self.count, self.count - names.len()) {
+            (0, _) => String::new(),
+            (_, 0) => format!(": {}", names.join(", ")),
+            (_, more) => format!(": {} and {more} more", names.join(", ")),
+        }
+    }
+}
+
+/// Identities of ours in `hub`, as far as the records know.
+pub(crate) async fn identities_left(
+    devices: &StorePort,
+    tenant: &TenantId,
+    hub: &str,
+) -> PortResult<Left> {
+    let mut left = Left::default();
+    let mut after: Option<String> = None;
+    loop {
+        let page = devices.list(Some(tenant), after.as_deref(), PAGE).await?;
+        let ours = page.records.iter().filter(|(_, stored)| {
+            stored.record.integration.hub == hub && stored.record.may_have_identity()
+        });
+        for (device, _) in ours {
+            left.count += 1;
+            if left.first.len() < NAMED {
+                left.first.push(device.device.clone());
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(left);
         }
     }
 }

@@ -1,24 +1,21 @@
 //! `integration`: which hub a tenant's devices are kept in.
 
 use anyhow::{Context as _, bail};
-use lifecycle::{DeviceId, TenantId};
-use reconciler::ports::{DeviceStore as _, IntegrationStore as _, Saved};
+use lifecycle::TenantId;
+use reconciler::ports::{IntegrationStore as _, Saved};
 use serde_json::{Value, json};
 
-use super::integration_set::{set, until_workers_know};
+use super::integration_set::set;
 use super::permissions;
-use crate::adapters::{HubFactory, IntegrationPort, RecordStore, StorePort};
+use crate::adapters::{
+    HubFactory, IntegrationPort, RecordStore, identities_left, until_workers_know,
+};
 use crate::cli::{self, OfTenant, Output};
 use crate::config::Config;
 use crate::integration::{Clear, Integration};
 use crate::keys::SealingKeys;
 use crate::print;
 use crate::session::Session;
-
-/// Records read at once.
-const PAGE: usize = 500;
-/// Devices left behind that are named.
-const NAMED: usize = 20;
 
 pub(crate) async fn run(
     config: &Config,
@@ -151,52 +148,6 @@ async fn remove(config: &Config, of: OfTenant, force: bool, output: Output) -> a
             )
         },
     )
-}
-
-/// Identities that stay in a hub.
-#[derive(Default)]
-struct Left {
-    count: usize,
-    /// The first of them.
-    first: Vec<DeviceId>,
-}
-
-impl Left {
-    /// `: a, b and 7 more`.
-    fn named(&self) -> String {
-        let names: Vec<_> = self.first.iter().map(DeviceId::as_str).collect();
-        match (self.count, self.count - names.len()) {
-            (0, _) => String::new(),
-            (_, 0) => format!(": {}", names.join(", ")),
-            (_, more) => format!(": {} and {more} more", names.join(", ")),
-        }
-    }
-}
-
-/// Identities of ours in `hub`, as far as the records know.
-async fn identities_left(
-    devices: &StorePort,
-    tenant: &TenantId,
-    hub: &str,
-) -> anyhow::Result<Left> {
-    let mut left = Left::default();
-    let mut after: Option<String> = None;
-    loop {
-        let page = devices.list(Some(tenant), after.as_deref(), PAGE).await?;
-        let ours = page.records.iter().filter(|(_, stored)| {
-            stored.record.integration.hub == hub && stored.record.may_have_identity()
-        });
-        for (device, _) in ours {
-            left.count += 1;
-            if left.first.len() < NAMED {
-                left.first.push(device.device.clone());
-            }
-        }
-        after = page.next;
-        if after.is_none() {
-            return Ok(left);
-        }
-    }
 }
 
 fn none(tenant: &TenantId) -> String {

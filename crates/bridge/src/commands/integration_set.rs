@@ -1,7 +1,5 @@
 //! `integration set`: takes a hub's credential, tries it, and stores it sealed.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, bail};
 use iothub::{ConnectionString, KeyOwner, Secret};
 use reconciler::ports::{IntegrationStore as _, Saved};
@@ -9,7 +7,7 @@ use reconciler::ports::{IntegrationStore as _, Saved};
 use super::given;
 use super::integration::shown;
 use super::permissions;
-use crate::adapters::{FRESH_FOR, HubFactory, IntegrationPort};
+use crate::adapters::{HubFactory, IntegrationPort, until_workers_know};
 use crate::cli::{Auth, IntegrationSet, Output};
 use crate::config::{Config, ConfigError};
 use crate::integration::{Integration, Login, NewIntegration};
@@ -83,6 +81,9 @@ async fn save(
         login: given.login,
         tier: args.tier,
         units: args.units,
+        description: before
+            .as_ref()
+            .map_or_else(String::new, |before| before.clear.description.clone()),
         credential: &given.secret,
     };
     let integration = Integration::seal(new, before.as_ref(), &keys.ring())?;
@@ -167,10 +168,4 @@ fn credential(args: &IntegrationSet) -> anyhow::Result<Secret> {
     );
     let text = given::secret(args.auth.what(), file, variable)?;
     Ok(Secret::from(text.as_str()))
-}
-
-/// Workers look at the integration again before each change, but not more often than this: after
-/// the wait none of them begins a change with the one before.
-pub(super) async fn until_workers_know() {
-    tokio::time::sleep(FRESH_FOR + Duration::from_millis(200)).await;
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use config::{Environment, File, FileFormat};
 use serde_json::Value;
 
+use super::legacy::Legacy;
 use super::{Config, SecretText};
 
 /// Why the configuration cannot be used: one line, naming the key and where it stands.
@@ -18,12 +19,14 @@ const ENVIRONMENT: &str = "MENDER_IOTHUB";
 /// Reads and checks the configuration. Without a file, the defaults and the environment.
 pub(crate) fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
     let mut builder = config::Config::builder();
-    if let Some(path) = file {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            ConfigError(format!("configuration file {}: {error}", path.display()))
-        })?;
-        builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
+    let text = file.map(text_of).transpose()?;
+    let is_legacy = file.is_some_and(is_yaml);
+    if let Some(text) = text.as_ref().filter(|_| !is_legacy) {
+        builder = builder.add_source(File::from_str(text, FileFormat::Toml));
     }
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let legacy = Legacy::read(text.as_deref().filter(|_| is_legacy), variables);
     let environment = Environment::with_prefix(ENVIRONMENT)
         .prefix_separator("__")
         .separator("__");
@@ -31,10 +34,20 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
         || "the environment".to_owned(),
         |path| path.display().to_string(),
     );
-    let merged = builder
-        .add_source(environment)
-        .build()
-        .map_err(|error| ConfigError(format!("{place}: {}", in_a_line(&error))))?;
+    let wrong = |error| ConfigError(format!("{place}: {}", in_a_line(&error)));
+    builder = builder.add_source(environment);
+    let ours = builder.build_cloned().map_err(wrong)?;
+    for (key, value) in &legacy.keys {
+        // Keys that name a secret in another way contradict this one.
+        let section = key.split('.').next().unwrap_or_default();
+        if section != "secrets" || ours.get_table(section).is_err() {
+            builder = builder.set_default(*key, value.as_str()).map_err(wrong)?;
+        }
+    }
+    for note in &legacy.notes {
+        eprintln!("mender-iothub: {note}");
+    }
+    let merged = builder.build().map_err(wrong)?;
     let mut unknown = Vec::new();
     let config: Config = serde_ignored::deserialize(merged, |path| unknown.push(path.to_string()))
         .map_err(|error| ConfigError(format!("{place}: {}", in_a_line(&error))))?;
@@ -46,6 +59,17 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
     }
     check(&config).map_err(|problem| ConfigError(format!("{place}: {problem}")))?;
     Ok(config)
+}
+
+fn text_of(path: &Path) -> Result<String, ConfigError> {
+    let text = std::fs::read_to_string(path);
+    text.map_err(|error| ConfigError(format!("configuration file {}: {error}", path.display())))
+}
+
+/// iot-manager's file, and nobody else's, is YAML.
+fn is_yaml(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ["yaml", "yml"].contains(&ending))
 }
 
 /// An error without the excerpt that the TOML parser draws below it.
@@ -114,6 +138,7 @@ fn check(config: &Config) -> Result<(), String> {
     if config.nats.url.trim().is_empty() {
         return Err("`nats.url` is empty".to_owned());
     }
+    config.iot_manager.check()?;
     Ok(())
 }
 

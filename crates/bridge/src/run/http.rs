@@ -34,7 +34,7 @@ pub(crate) fn check(listen: &str) -> Result<(), ConfigError> {
     }
 }
 
-/// Listens, and says where on standard output: one JSON line, for whoever chose port 0.
+/// Listens, and says where.
 pub(crate) async fn serve(
     listen: &str,
     readiness: Readiness,
@@ -56,7 +56,6 @@ pub(crate) async fn serve(
             tracing::error!(%error, "the HTTP port is gone");
         }
     });
-    println!("{}", json!({"http": address.to_string()}));
     Ok(address)
 }
 

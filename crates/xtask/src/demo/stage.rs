@@ -30,16 +30,33 @@ pub(crate) enum Store {
     Mongodb,
 }
 
+/// How Mender's events come to the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Ingress {
+    /// From Mender's stream, as workflow definitions put them there.
+    Stream,
+    /// By HTTP, as Mender's built-in workflows call iot-manager.
+    Http,
+}
+
 impl Stage {
     /// Starts everything in `dir`; the worker is ready for work, and its hub is integrated.
-    pub(super) async fn set(dir: &Path, store: Store) -> Result<Self> {
+    pub(super) async fn set(dir: &Path, store: Store, ingress: Ingress) -> Result<Self> {
         let mongo = match store {
             Store::Jetstream => None,
             Store::Mongodb => Some(MongoServer::start(dir).await?),
         };
         let nats = NatsServer::start(dir).await?;
         let emulator = Emulator::start(dir, &[]).await?;
-        let simulator = Simulator::start(dir, nats.url(), &[]).await?;
+        let iot_manager = match ingress {
+            Ingress::Stream => None,
+            Ingress::Http => Some(free_address()?),
+        };
+        let mut arguments = Vec::new();
+        if let Some(address) = &iot_manager {
+            arguments = vec!["--hub-events", "iot-manager", "--iot-manager", address];
+        }
+        let simulator = Simulator::start(dir, nats.url(), &arguments).await?;
         fs::write(dir.join("secrets.key"), random_key()?)?;
         let configuration = configuration(dir, &nats, &emulator, &simulator);
         let mut installation = Installation::new(dir, &configuration).await?;
@@ -49,6 +66,10 @@ impl Stage {
                 .variable("MENDER_IOTHUB__STORE__KIND", "mongodb")
                 .variable("MENDER_IOTHUB__STORE__URI", mongo.uri())
                 .variable("MENDER_IOTHUB__STORE__DATABASE", &database);
+        }
+        if let Some(address) = &iot_manager {
+            let key = "MENDER_IOTHUB__IOT_MANAGER__INTERNAL_LISTEN";
+            installation = installation.variable(key, address);
         }
         command(&installation, &["setup"], "").await?;
         let integrate = ["integration", "set", "--tier", "unlimited"];
@@ -110,6 +131,12 @@ level = "info"
         ca = emulator.ca_file().display(),
         key = dir.join("secrets.key").display(),
     )
+}
+
+/// An address that was free just now. The worker keeps it over its restarts, so it cannot choose.
+fn free_address() -> Result<String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    Ok(listener.local_addr()?.to_string())
 }
 
 /// A new key to seal the hub's credential with; 32 bytes, as base64.

@@ -158,7 +158,7 @@ mod tests {
     fn filters(words: &[&str]) -> DeviceList {
         let words = ["mender-iothub", "device", "list"].iter().chain(words);
         match Cli::try_parse_from(words).unwrap().command {
-            Command::Device(Device::List(args)) => args,
+            Some(Command::Device(Device::List(args))) => args,
             other => panic!("{other:?}"),
         }
     }

@@ -1,0 +1,12 @@
+//! One test for each thing that the reference of the APIs says.
+
+mod credentials;
+pub(crate) mod described;
+mod devices;
+mod events;
+mod integrations;
+mod preauth;
+mod rules;
+mod sockets;
+mod states;
+mod users;
