@@ -16,6 +16,15 @@ impl Retry {
 }
 
 impl Record {
+    /// There is nothing to do. What was loaded may be older than the work that somebody was called
+    /// for, so this is made known by a compare-and-set. What is in the outbox will be taken out of
+    /// it by one anyway: with two of them, two workers could rob each other for ever.
+    pub(crate) fn looked_in_vain(&mut self) {
+        if self.outbox.is_empty() {
+            self.retry.idle_looks = self.retry.idle_looks.wrapping_add(1);
+        }
+    }
+
     pub(crate) fn work_changed(&mut self) {
         if let Some(working) = &mut self.working {
             working.changed = true;

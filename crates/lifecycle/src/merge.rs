@@ -56,7 +56,9 @@ fn redelivered(record: &mut Record, event: &Event) -> Option<Verdict> {
         return Some(Verdict::Work);
     }
     let done = record.done.as_ref().filter(|done| done.is_of(event))?;
-    Some(Verdict::Ended(done.clone()))
+    let done = done.clone();
+    record.looked_in_vain();
+    Some(Verdict::Ended(done))
 }
 
 fn decommission(record: &mut Record, event: Event, closed: bool) -> Verdict {
@@ -154,10 +156,11 @@ fn is_a_hint(record: &Record, event: &Event) -> bool {
 /// Works for `event`, but keeps the status until Mender has answered.
 fn doubt(record: &mut Record, event: Event, question: Question) -> Verdict {
     let (status, closed) = (record.status, record.closed);
+    let asked = record.question.map_or(question, |open| open.and(question));
     take(record, event);
     record.status = status;
     record.closed = closed;
-    record.question = Some(question);
+    record.question = Some(asked);
     Verdict::Work
 }
 
@@ -180,10 +183,11 @@ fn take(record: &mut Record, event: Event) -> Verdict {
         revision,
     };
     record.status = event.status;
+    let open = record.question.take();
     if event.status != Status::Decommissioned {
         record.closed = None;
+        record.question = open.and_then(Question::after_a_newer_event);
     }
-    record.question = None;
     record.parked = None;
     start(record, event);
     Verdict::Work
@@ -199,19 +203,38 @@ fn start(record: &mut Record, event: Event) {
 }
 
 /// The event decides nothing. A replay of it takes up what was given up all the same: its letter may
-/// be the last one that could.
+/// be the last one that could. Where an event is still to get its letter, that one can.
 fn superseded(record: &mut Record, event: Event) -> Verdict {
+    let for_good = event.replay == 0 && is_behind_for_good(record, &event);
     if event.key().compare_incarnation(&record.key) == Ordering::Equal {
         record.key = record.key.learn(&event.key());
     }
-    if event.replay > 0 && record.parked.take().is_some() {
+    let given_up = record.parked.is_some() && record.working.is_none();
+    if event.replay > 0 && given_up {
+        record.parked = None;
         record.confirmed = false;
         start(record, event);
         return Verdict::Work;
+    }
+    if !for_good {
+        record.looked_in_vain();
     }
     Verdict::Ended(Done {
         event,
         outcome: Outcome::Superseded,
         reason: None,
     })
+}
+
+/// Whether the event decides nothing whatever the record becomes. Keys never go back, so it costs no
+/// compare-and-set to make sure that this is not a copy of the store that has fallen behind.
+fn is_behind_for_good(record: &Record, event: &Event) -> bool {
+    let closed = record.status == Status::Decommissioned;
+    let (Some(created), Some(newest)) = (event.created, record.key.incarnation) else {
+        return false;
+    };
+    match record.closed_incarnation().filter(|_| closed) {
+        Some(closed) => created <= closed,
+        None => created < newest || event.key().compare(&record.key) == Ordering::Less,
+    }
 }

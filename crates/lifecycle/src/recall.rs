@@ -6,8 +6,8 @@
 //! lost again and again.
 
 use crate::{
-    Claim, Delivery, DeliveryReply, Fate, HubView, Input, IntegrationRef, IntentId, KeySlot, Op,
-    Record, Rotation, WriteReply,
+    Claim, Delivery, DeliveryReply, Fate, Input, IntegrationRef, IntentId, KeySlot, Op, Record,
+    Rotation, WriteReply,
 };
 
 /// More claims to one delivery than there are workers that may hold a message about its device.
@@ -73,17 +73,19 @@ impl Record {
         self.integration.hub == integration.hub && self.integration.id == integration.id
     }
 
-    /// The request is over. Where the record has not seen any identity since, an identity that was
-    /// made is noted before the intent that tells for whom is forgotten.
+    /// The request is over. An identity that was made is noted before the intent that tells for whom is
+    /// forgotten; where the record knows of another one, only a read can tell which of them is there, so
+    /// the intent stays until then.
     fn recall_write(&mut self, reply: &WriteReply, by: &IntegrationRef) {
         let mut intents = self.intents.iter();
         let Some(intent) = intents.find(|intent| intent.id == reply.intent) else {
             return;
         };
-        let made = intent.op == Op::Create && !matches!(self.hub, HubView::Ours { .. });
+        let created = intent.op == Op::Create;
         match &reply.result {
+            Ok(_) if self.is_about(by) && created && self.live_generation().is_some() => {}
             Ok(found) if self.is_about(by) => {
-                if made {
+                if created {
                     self.see(found.as_ref());
                 }
                 self.succeeded(&reply.intent);

@@ -199,6 +199,28 @@ pub enum Question {
     Tie,
     /// A decommission that names no incarnation meets an id that was opened again.
     Close,
+    /// Both at once.
+    TieAndClose,
+}
+
+impl Question {
+    /// Both questions.
+    pub(crate) fn and(self, other: Self) -> Self {
+        if self == other {
+            self
+        } else {
+            Self::TieAndClose
+        }
+    }
+
+    /// What is left to ask once a newer event has come. It settles a tie. But it may have been sent
+    /// before the decommission and be late, so that one stays in question.
+    pub(crate) const fn after_a_newer_event(self) -> Option<Self> {
+        match self {
+            Self::Tie => None,
+            Self::Close | Self::TieAndClose => Some(Self::Close),
+        }
+    }
 }
 
 /// How an event ended.

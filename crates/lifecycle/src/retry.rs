@@ -84,8 +84,8 @@ pub struct Retry {
     pub not_before: Option<Timestamp>,
     /// What failed last, in words without secrets.
     pub last_error: Option<String>,
-    /// Wake-ups that found nothing to do. Counting them makes their end a compare-and-set, which
-    /// a copy of the store that has fallen behind cannot win.
+    /// Wake-ups and events that found nothing to do. Counting them makes their end a
+    /// compare-and-set, which a copy of the store that has fallen behind cannot win.
     pub idle_looks: u32,
 }
 

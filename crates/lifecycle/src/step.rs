@@ -93,8 +93,7 @@ fn on_woken(device: &mut Device, ctx: &Context<'_>) -> Effect {
         advance(device, ctx)
     };
     if let (Effect::Ack, Some(record)) = (&effect, &mut device.record) {
-        // What was loaded may be older than the work that hangs on this wake-up.
-        record.retry.idle_looks = record.retry.idle_looks.wrapping_add(1);
+        record.looked_in_vain();
     }
     effect
 }
@@ -213,20 +212,17 @@ fn on_mender(
         return Effect::Ack;
     };
     let asked = record.working.as_ref().map(|working| working.event.status);
-    match (record.question.take(), asked) {
-        (Some(Question::Tie), Some(other)) => {
-            record.status = settle_tie(record.status, other, view);
-            if record.status != Status::Decommissioned {
-                record.closed = None;
-            }
-        }
-        (Some(Question::Close), Some(_))
-            if matches!(view, MenderView::Absent | MenderView::Decommissioning) =>
-        {
+    if let (Some(question), Some(other)) = (record.question.take(), asked) {
+        let gone = matches!(view, MenderView::Absent | MenderView::Decommissioning);
+        let closes = gone && question != Question::Tie;
+        if closes {
             record.status = Status::Decommissioned;
+        } else if question != Question::Close {
+            record.status = settle_tie(record.status, other, view);
+        }
+        if closes || record.status != Status::Decommissioned {
             record.closed = None;
         }
-        _ => {}
     }
     advance(device, ctx)
 }

@@ -168,6 +168,7 @@ impl Turn<'_> {
                     enabled: true,
                     mark: old.filter(|_| edit == Edit::Forge),
                     ours: false,
+                    made_for: None,
                     keys: (0, 1),
                 });
             }

@@ -1,6 +1,6 @@
 //! The hub's side of a request, and the judgement of its effect.
 
-use lifecycle::{Facts, Failure, Fate, HubWrite, KeyChange, Status};
+use lifecycle::{Facts, Failure, Fate, HubWrite, KeyChange, Status, Timestamp};
 
 use crate::{
     mutant::Mutant,
@@ -40,6 +40,7 @@ pub(crate) fn take_effect(
                 enabled: true,
                 mark: Some(mark.clone()),
                 ours: true,
+                made_for: flight.key.incarnation.map(Timestamp::as_micros),
                 keys: (0, 1),
             })
         }
@@ -110,7 +111,7 @@ fn judge(world: &mut World, flight: &Flight, before: Option<&Identity>, scenario
     let Hub { top, settled, .. } = *hub;
     hub.top = top.max(flight.rank);
     let creates = matches!(flight.request, HubWrite::Create { .. });
-    let incarnation = flight.key.incarnation.map(lifecycle::Timestamp::as_micros);
+    let incarnation = flight.key.incarnation.map(Timestamp::as_micros);
     let second = creates && hub.made_for.contains(&incarnation);
     if creates && !second {
         hub.made_for.push(incarnation);

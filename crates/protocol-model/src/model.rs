@@ -43,6 +43,7 @@ impl Model for Protocol {
             enabled: true,
             mark: None,
             ours: false,
+            made_for: None,
             keys: (0, 1),
         };
         let mut starts = vec![None];

@@ -6,7 +6,7 @@
 
 use lifecycle::{
     Context, Device, Effect, Facts, Fate, HubWrite, Input, Intent, Mark, MenderView, Op, Status,
-    Step, Timestamp, next,
+    Step, Timestamp, Working, next,
 };
 
 macro_rules! mutants {
@@ -77,6 +77,8 @@ mutants! {
     DeliversUnchecked: "key",
     /// S5: the key that the device has is renewed, not the other one.
     RenewsPrimary: "rotated",
+    /// S5: for whom a create was sent is forgotten with its answer, though another identity was seen.
+    ForgetsLateCreates: "twins",
     /// S6: a message is acknowledged when it is received.
     AcksFirst: "gone",
     /// S6: a message is acknowledged without saving that the record owes its event.
@@ -85,8 +87,12 @@ mutants! {
     DropsOwed: "down",
     /// S6: outcomes are not published before the acknowledgement.
     AcksUnreported: "gone",
+    /// S6: a replay takes the place of an event that is about to be dead-lettered.
+    ReplaysOverOwed: "given-up",
     /// S7: a dead letter is published anew each time.
     RepeatsLetters: "dead",
+    /// S8: a replay that finds nothing to do ends without a compare-and-set.
+    EndsReplaysUnsaved: "given-up-hint",
     /// S10: a worker keeps to the hub of the record, whatever the integration is now.
     KeepsHub: "moved",
     /// L1: an answer whose save was lost is forgotten.
@@ -116,6 +122,8 @@ impl Mutant {
             Self::DeletesAtOnce => (blind(created), deletes as fn(&Effect) -> bool),
             Self::SettlesAtOnce => (blind(|_| true), settled as fn(&Effect) -> bool),
             Self::SettlesOnSuccess if replied => (blind(|_| true), settled as fn(&Effect) -> bool),
+            Self::ReplaysOverOwed => return next(overrun(device, &input), input, ctx),
+            Self::EndsReplaysUnsaved => return unsaved(device, input, ctx),
             _ => return next(device, self.distort(input, ctx), ctx),
         };
         if !applies(&blind.effect) {
@@ -185,6 +193,28 @@ impl Mutant {
             _ => {}
         }
     }
+}
+
+/// The device without the event that it worked for, where a replay meets one that was given up.
+fn overrun(mut device: Device, input: &Input) -> Device {
+    if let (Input::Event(event), Some(record)) = (input, &mut device.record) {
+        let other = |working: &mut Working| !working.event.is_same(event);
+        if event.replay > 0 && record.parked.is_some() {
+            record.working.take_if(other);
+        }
+    }
+    device
+}
+
+/// The core's answer to an event, without the count that makes its end a compare-and-set.
+fn unsaved(device: Device, input: Input, ctx: &Context<'_>) -> Step {
+    let looks = device.record.as_ref().map(|record| record.retry.idle_looks);
+    let is_event = matches!(input, Input::Event(_));
+    let mut step = next(device, input, ctx);
+    if let (true, Some(looks), Some(record)) = (is_event, looks, &mut step.device.record) {
+        record.retry.idle_looks = looks;
+    }
+    step
 }
 
 fn claim(facts: &mut Facts, ctx: &Context<'_>) {

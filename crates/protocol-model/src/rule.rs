@@ -168,9 +168,9 @@ fn agrees(world: &World, hub: u8, scenario: &Scenario) -> bool {
     let Some(record) = record(world) else {
         return world.lives.is_empty();
     };
-    let given_up = record.parked.is_some();
-    if given_up {
-        return true;
+    if record.parked.is_some() {
+        // S8: a letter is left that can take up what was given up.
+        return world.rolled_back.1 || !world.letters.is_empty();
     }
     let rotated = record.rotation.is_none() || !record.status.creates();
     record.is_settled()
@@ -189,14 +189,20 @@ fn shows(world: &World, identity: Option<&Identity>, hub: u8, scenario: &Scenari
         let applied = |&(.., outcome): &(u8, u8, Outcome)| outcome == Outcome::Applied;
         return world.edited.1 || !world.outcomes.iter().any(applied);
     }
+    let newest = scenario.events.iter().max_by_key(|event| event.rank);
+    let incarnation = newest.and_then(|event| event.created);
     match (scenario.end.wanted(), identity) {
         (Wanted::Absent, identity) => identity.is_none(),
         (Wanted::Disabled, identity) => identity.is_none_or(|identity| !identity.enabled),
         (Wanted::Enabled, None) => !scenario.end.creates(),
         (Wanted::Enabled, Some(identity)) => {
+            let outlived = identity
+                .made_for
+                .zip(incarnation)
+                .is_some_and(|(of, now)| of < now);
             let delivered = world.delivered.as_ref();
             let has_key = delivered == Some(&(hub, identity.generation.clone(), identity.keys.0));
-            identity.enabled && (has_key || !scenario.end.creates())
+            identity.enabled && !outlived && (has_key || !scenario.end.creates())
         }
     }
 }

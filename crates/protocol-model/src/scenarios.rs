@@ -155,6 +155,26 @@ pub fn small() -> Vec<Scenario> {
             )
         },
         play("robbed", 2, &[on(1), on(2)], ROBBED),
+        play(
+            "twins",
+            2,
+            &[on(1).of(1), on(2).of(2)],
+            Faults { hands: 1, ..NONE },
+        ),
+        Scenario {
+            refusals: vec![Failure::Permanent("no".to_owned())],
+            ..play(
+                "given-up-hint",
+                1,
+                &[on(1), on(2).unnumbered()],
+                Faults {
+                    refusals: 1,
+                    replays: 1,
+                    stale: 1,
+                    ..NONE
+                },
+            )
+        },
     ]
 }
 
@@ -209,8 +229,30 @@ pub fn large() -> Vec<Scenario> {
             ..play("two-devices-3", 3, &[on(1), gone(2)], TIMEOUT)
         },
     ];
+    large.push(given_up());
     large.extend(troubles(&gone_2));
     large
+}
+
+/// One event after the other is given up, the last one after it was owed.
+fn given_up() -> Scenario {
+    Scenario {
+        refusals: vec![
+            Failure::Permanent("no".to_owned()),
+            Failure::Transient("down".to_owned()),
+        ],
+        wait: 1,
+        ..play(
+            "given-up",
+            1,
+            &[on(1), off(2)],
+            Faults {
+                refusals: 3,
+                replays: 1,
+                ..CRASH
+            },
+        )
+    }
 }
 
 /// With trouble around the workers.

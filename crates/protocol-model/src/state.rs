@@ -98,6 +98,8 @@ pub struct Identity {
     pub mark: Option<Mark>,
     /// Whether we made it, whatever marks say.
     pub ours: bool,
+    /// The incarnation that we made it for, where that was known.
+    pub made_for: Option<i64>,
     /// Numbers of its primary and its secondary key.
     pub keys: (u8, u8),
 }

@@ -4,7 +4,9 @@
 //! A step ends with at most one access to anything shared, and takes the core's decision about its
 //! result along, since nobody can see a decision.
 
-use lifecycle::{Answer, Context, Device, Effect, Failure, Input, IntentId, ReadReply, Step, next};
+use lifecycle::{
+    Answer, Context, Device, Effect, Failure, HubView, Input, IntentId, Op, ReadReply, Step, next,
+};
 
 use crate::{
     mutant::Mutant,
@@ -125,6 +127,9 @@ impl Turn<'_> {
         if let Some(answer) = &worker.answer {
             worker.device.recall(answer);
         }
+        if self.is(Mutant::ForgetsLateCreates) && worker.answer.is_some() {
+            forget_creates(&mut worker.device);
+        }
         let input = match worker.task {
             Task::Wake(_) => Input::Woken,
             Task::Event(message) => {
@@ -234,6 +239,16 @@ impl Turn<'_> {
         worker.answer = None;
         worker.phase = Phase::Perform(effect);
         worker
+    }
+}
+
+/// Forgets the creates beside an identity that is known.
+fn forget_creates(device: &mut Device) {
+    let Some(record) = &mut device.record else {
+        return;
+    };
+    if matches!(record.hub, HubView::Ours { .. }) {
+        record.intents.retain(|intent| intent.op != Op::Create);
     }
 }
 

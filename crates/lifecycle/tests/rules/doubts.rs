@@ -1,8 +1,10 @@
 //! Looks that no event asked for: they repair what somebody changed in the hub, and decide nothing.
 
-use lifecycle::{DeviceRef, Effect, EventId, Input, Outcome, Wish};
+use lifecycle::{DeviceRef, Effect, EventId, Failure, Input, Outcome, ReadReply, Status, Wish};
 
-use crate::scene::{Scene, Trouble, accepted, decommissioned, foreign, mark, rejected};
+use crate::scene::{
+    C1, C2, Scene, Trouble, Vary, accepted, decommissioned, event, foreign, mark, rejected,
+};
 
 fn about() -> DeviceRef {
     accepted(1).about
@@ -114,5 +116,27 @@ fn a_connection_string_is_delivered_again_on_request() {
     let effect = scene.play(Input::Woken);
     scene.rest(effect);
     assert_eq!(scene.delivered.len(), 2);
+    scene.assert_agrees(Some(true));
+}
+
+#[test]
+fn a_look_at_a_deleted_device_closes_nothing_that_was_only_heard_of() {
+    // The look is given up, the id is opened by a newer incarnation, and the look is replayed.
+    let mut scene = Scene::after([accepted(1).of(C1), decommissioned()]);
+    scene.outcome(event(Status::Pending, 2).of(C2));
+    let record = scene.device.record.as_mut().expect("a record");
+    assert!(record.doubt(&about(), look()));
+    assert_eq!(scene.feed(Input::Woken), Effect::Read);
+    let refused = Input::Read(ReadReply {
+        began: scene.now,
+        result: Err(Failure::Permanent("400".into())),
+    });
+    let Effect::DeadLetter(letter, _) = scene.feed(refused) else {
+        panic!("the look is given up");
+    };
+    scene.feed(Input::DeadLettered);
+    assert_eq!(scene.outcome(accepted(3).of(C2)), Some(Outcome::Applied));
+    let replay = letter.replayed(1);
+    assert_eq!(scene.outcome(replay), Some(Outcome::Superseded));
     scene.assert_agrees(Some(true));
 }

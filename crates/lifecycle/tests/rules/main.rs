@@ -14,6 +14,7 @@ mod ownership;
 mod properties;
 mod questions;
 mod recalling;
+mod replays;
 mod rotation;
 mod scene;
 mod waiting;

@@ -1,6 +1,6 @@
 //! Who wins when events meet (design section 5).
 
-use lifecycle::{Effect, Input, MenderView, Outcome, Status, Timestamp};
+use lifecycle::{Effect, Event, Input, MenderView, Outcome, Status, Timestamp};
 
 use crate::scene::{C1, C2, Scene, Vary, accepted, decommissioned, event, rejected};
 
@@ -247,4 +247,42 @@ fn an_event_without_revision_never_contradicts_without_asking() {
     scene.crash();
     let effect = scene.feed(Input::Event(rejected(0).unnumbered()));
     assert_eq!(effect, Effect::AskMender);
+}
+
+/// Whether `last` ends superseded after `before` and leaves the record as it was, so that nothing is
+/// stored for it.
+fn ends_without_a_save(before: &[Event], last: Event) -> bool {
+    let mut scene = Scene::after(before.to_vec());
+    let known = scene.record().clone();
+    assert_eq!(scene.outcome(last), Some(Outcome::Superseded));
+    *scene.record() == known
+}
+
+#[test]
+fn what_a_newer_copy_of_the_record_could_judge_otherwise_is_ended_by_a_compare_and_set() {
+    let one = [accepted(1).of(C1), decommissioned()];
+    // A newer copy may know of an incarnation that this one closes.
+    assert!(!ends_without_a_save(&one, decommissioned().named("again")));
+    let two = [accepted(1).of(C1), rejected(3).of(C1)];
+    // One of another side of the tie, which was taken since.
+    assert!(!ends_without_a_save(
+        &two,
+        rejected(3).of(C1).named("again")
+    ));
+    // One of a newer incarnation with a lower revision.
+    assert!(!ends_without_a_save(&two, accepted(2)));
+}
+
+#[test]
+fn what_is_older_for_good_costs_no_write() {
+    let two = [accepted(1).of(C1), rejected(3).of(C1)];
+    assert!(ends_without_a_save(&two, accepted(2).of(C1)));
+    let hint = accepted(0).of(C1).unnumbered();
+    assert!(ends_without_a_save(&two, hint.clone()));
+    let gone = [accepted(1).of(C1), decommissioned().of(C1)];
+    assert!(ends_without_a_save(&gone, hint));
+    let gone_again = decommissioned().of(C1).named("again");
+    assert!(ends_without_a_save(&gone, gone_again));
+    let reborn = [accepted(1).of(C1), decommissioned(), accepted(1).of(C2)];
+    assert!(ends_without_a_save(&reborn, decommissioned().of(C1)));
 }

@@ -194,3 +194,51 @@ fn an_accept_that_ties_with_what_did_not_open_a_closed_id_asks_too() {
     }
     check(heard, tie, MenderView::Absent, Outcome::Superseded, None);
 }
+
+/// Mender does not answer the question that `event` raises.
+fn unanswered(scene: &mut Scene, event: Event) {
+    scene.crash();
+    let effect = scene.feed(Input::Event(event));
+    assert_eq!(effect, Effect::AskMender);
+    let effect = scene.feed(Input::Mender(Err(down())));
+    assert!(matches!(effect, Effect::Arm(_)), "{effect:?}");
+}
+
+#[test]
+fn a_tie_stays_open_while_an_old_decommission_is_asked_about() {
+    let reborn = [accepted(1).of(C1), decommissioned(), rejected(5).of(C2)];
+    let mut scene = Scene::after(reborn.clone().into_iter().chain([accepted(6).of(C2)]));
+    unanswered(&mut scene, rejected(6).of(C2));
+    scene.mender = MenderView::Known(Status::Rejected);
+    let old = decommissioned().named("late");
+    assert_eq!(scene.outcome(old), Some(Outcome::Superseded));
+    scene.assert_agrees(Some(false));
+
+    let mut scene = Scene::after(reborn.into_iter().chain([accepted(6).of(C2)]));
+    unanswered(&mut scene, rejected(6).of(C2));
+    scene.mender = MenderView::Absent;
+    let last = decommissioned().named("last");
+    assert_eq!(scene.outcome(last), Some(Outcome::Applied));
+    scene.assert_agrees(None);
+}
+
+#[test]
+fn a_decommission_that_is_asked_about_is_not_forgotten_for_an_event_that_comes_late() {
+    for (late, mender, ends, enabled) in [
+        (accepted(7), MenderView::Absent, Outcome::Superseded, None),
+        (rejected(6), MenderView::Absent, Outcome::Superseded, None),
+        (
+            accepted(7),
+            MenderView::Known(Status::Accepted),
+            Outcome::Unchanged,
+            Some(true),
+        ),
+    ] {
+        let opened = [accepted(1).of(C1), decommissioned(), accepted(6).of(C2)];
+        let mut scene = Scene::after(opened);
+        unanswered(&mut scene, decommissioned().named("last"));
+        scene.mender = mender;
+        assert_eq!(scene.outcome(late.of(C2)), Some(ends));
+        scene.assert_agrees(enabled);
+    }
+}

@@ -126,3 +126,23 @@ fn a_create_whose_answer_comes_first_is_remembered_with_its_incarnation() {
     let effect = scene.feed(Input::Event(accepted(1).of(C1)));
     assert!(matches!(effect, Effect::Read), "looks first: {effect:?}");
 }
+
+#[test]
+fn a_late_create_is_remembered_until_a_read_has_shown_whether_it_is_there() {
+    // Two creates are under way; the one for the present incarnation lands first, somebody deletes
+    // that identity by hand, and then the other one lands.
+    let mut scene = Scene::new();
+    let early = scene.feed(Input::Event(accepted(1).of(C1)));
+    scene.crash();
+    let effect = scene.play(Input::Event(accepted(1).of(C2)));
+    assert!(matches!(effect, Effect::Arm(_)), "{effect:?}");
+    let live = scene.identity.take().expect("made for the second");
+    let answer = scene.perform(&early).expect("is answered");
+    let late = scene.identity.clone().expect("made for the first");
+    assert_ne!(live.generation, late.generation);
+    recall(&mut scene, &answer);
+    scene.rest(effect);
+    scene.assert_agrees(Some(true));
+    let kept = scene.identity.as_ref().expect("there");
+    assert_ne!(kept.generation, late.generation, "it is an outlived one");
+}

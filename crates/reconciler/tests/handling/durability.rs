@@ -123,7 +123,8 @@ async fn a_lost_acknowledgement_says_so_and_its_redelivery_does_no_work() {
         servers.handle(&worker, &accepted(1)).await,
         Ended::Acknowledged
     );
-    assert_eq!(servers.journal(), ["load", "report", "ack"]);
+    // The save only makes sure that the loaded record was not an old copy.
+    assert_eq!(servers.journal(), ["load", "save", "report", "ack"]);
 }
 
 #[tokio::test(start_paused = true)]
