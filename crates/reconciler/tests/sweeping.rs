@@ -142,10 +142,18 @@ async fn drift_is_doubted_and_the_worker_woken() {
     world.hub("enabled-by-hand", Some((true, true)));
     world.settled("deleted-by-hand", Status::Accepted, Some(true));
     world.hub("deleted-by-hand", None);
+    // A query shows no generation: it bears our mark and is as it should be.
+    world.settled("made-anew-by-hand", Status::Accepted, Some(true));
+    world.copied("made-anew-by-hand");
     let report = world.sweep(&SweepSettings::default()).await;
-    assert_eq!(report.count(Finding::Drift), 3, "{report:?}");
-    assert_eq!(world.armed().len(), 3);
-    for id in ["disabled-by-hand", "enabled-by-hand", "deleted-by-hand"] {
+    assert_eq!(report.count(Finding::Drift), 4, "{report:?}");
+    assert_eq!(world.armed().len(), 4);
+    for id in [
+        "disabled-by-hand",
+        "enabled-by-hand",
+        "deleted-by-hand",
+        "made-anew-by-hand",
+    ] {
         let record = world.record(id).unwrap();
         assert!(!record.confirmed, "{id}");
         let look = record.working.unwrap();

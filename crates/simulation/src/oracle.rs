@@ -55,6 +55,7 @@ impl World {
         self.require(record.intents.len() < MANY, "S12: open requests pile up");
         self.require(record.outbox.len() < MANY, "S12: outcomes pile up");
         self.remember_intents(case, record, version);
+        self.check_claim(case, record);
         if !is_settled(record) {
             return;
         }
@@ -80,6 +81,23 @@ impl World {
             let first = || (intent.op.clone(), intent.key, version);
             announced.entry(intent.id.clone()).or_insert_with(first);
         }
+    }
+
+    /// Whoever claims a delivery must not know that it was made. Another one may still arrive while it
+    /// is under way: nobody can take back what was sent, and it is the same.
+    fn check_claim(&mut self, case: usize, record: &Record) {
+        let here = &mut self.cases[case];
+        let stored = here.stored.as_ref();
+        let before = stored.and_then(|stored| stored.record.delivery.claim.as_ref());
+        let Some(claim) = &record.delivery.claim else {
+            return;
+        };
+        if before.is_some_and(|before| before.id == claim.id) {
+            return;
+        }
+        here.claimed.extend(claim.generation.clone());
+        let again = claim.generation == record.delivery.delivered;
+        self.require(!again, "S5: delivered again without need");
     }
 
     /// The key of a request's intent, and the first version of the record that held it.
@@ -168,16 +186,16 @@ impl World {
             identity.facts.generation == delivery.generation && !identity.ours
         });
         let (alone, forgotten) = (case.deliveries == 0, case.forgotten);
-        let record = case.stored.as_ref().map(|stored| &stored.record);
-        let delivered = record.and_then(|record| record.delivery.delivered.clone());
-        let same_hub = record.is_some_and(|r| hub_number(&r.integration.hub) == delivery.hub);
+        let claimed = case.claimed.contains(&delivery.generation);
         self.require(!foreign, "S1: the key of a foreign identity was delivered");
         if forgotten {
             return;
         }
         self.require(alone, "S5: two deliveries at once");
-        let again = same_hub && delivered.as_deref() == Some(&delivery.generation);
-        self.require(!again, "S5: delivered again without need");
+        self.require(
+            claimed,
+            "rule 1: a delivery whose claim was not stored before",
+        );
     }
 
     /// A message was acknowledged: its event has ended for all to see, or the record owes it.

@@ -6,15 +6,14 @@ use lifecycle::{EventId, HubView, MenderView, Status};
 
 use crate::brief;
 use crate::oracle::{agrees, is_settled};
-use crate::world::{Identity, World, hub_number};
+use crate::world::{World, hub_number};
 
 impl World {
     /// Whether everything went so well that nothing is left to a sweep.
     fn needs_sweep(&self) -> bool {
-        const LEFT_TO_SWEEPS: [&str; 7] = [
+        const LEFT_TO_SWEEPS: [&str; 6] = [
             "wake-up lost",
             "store rolled back",
-            "stale read",
             "event lost",
             "edit by hand",
             "integration changed",
@@ -102,10 +101,10 @@ impl World {
         );
         let left = !record.outbox.is_empty() || record.parked.is_some();
         self.require(!left, &format!("L1: something is left: {line}"));
-        self.check_hub(case, hub, &record.hub, &integration.id);
+        self.check_hub(case, hub, &record.hub);
     }
 
-    fn check_hub(&mut self, case: usize, hub: usize, known: &HubView, mark_of: &str) {
+    fn check_hub(&mut self, case: usize, hub: usize, known: &HubView) {
         let here = &self.cases[case];
         let status = match here.truth {
             MenderView::Known(status) => status,
@@ -125,13 +124,8 @@ impl World {
         );
         let foreign = shown.as_ref().is_some_and(|identity| !identity.ours);
         let as_foreign = *known == HubView::Foreign;
-        // A copy with our mark looks like ours until it is read.
-        let copied = foreign
-            && shown
-                .as_ref()
-                .is_some_and(|identity| bears_mark(identity, mark_of));
         self.require(
-            as_foreign == foreign || copied || status != Status::Accepted,
+            as_foreign == foreign || status != Status::Accepted,
             "L2: the record is wrong about who made the identity",
         );
         if status != Status::Accepted || foreign {
@@ -207,9 +201,4 @@ impl World {
             records.join("; ")
         )
     }
-}
-
-fn bears_mark(identity: &Identity, integration: &str) -> bool {
-    let mark = identity.facts.mark.as_ref();
-    mark.is_some_and(|mark| mark.integration == integration)
 }

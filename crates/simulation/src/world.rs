@@ -3,7 +3,7 @@
 //! Everything happens on one thread, under tokio's paused clock, and every choice comes from one
 //! generator: a run depends on its seed alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -80,6 +80,8 @@ pub(crate) struct Case {
     pub(crate) places: [Place; 2],
     /// Every intent that was ever stored, with its key and the version that held it first.
     pub(crate) announced: BTreeMap<IntentId, (Op, Key, u64)>,
+    /// Generations of which a delivery was ever claimed.
+    pub(crate) claimed: BTreeSet<String>,
     /// Deliveries under way.
     pub(crate) deliveries: usize,
     /// Hub and generation of the connection string that the device has.
@@ -336,6 +338,7 @@ impl Case {
             copies: Vec::new(),
             places: [NOWHERE; 2],
             announced: BTreeMap::new(),
+            claimed: BTreeSet::new(),
             deliveries: 0,
             configured: None,
             alarm: None,

@@ -82,7 +82,8 @@ pub(crate) fn is_of(record: &Record, integration: &IntegrationRef) -> bool {
     record.integration.id == integration.id && record.integration.hub == integration.hub
 }
 
-/// Whether a row of the hub's query contradicts what a settled record knows of the hub.
+/// Whether a row of the hub's query contradicts what a settled record knows of the hub. A query tells
+/// no generation, but whoever made the identity anew, or changed it, gave it another ETag.
 pub(crate) fn contradicts(row: &HubRow, record: &Record) -> bool {
     let marked = row
         .mark
@@ -90,7 +91,7 @@ pub(crate) fn contradicts(row: &HubRow, record: &Record) -> bool {
         .is_some_and(|mark| mark.integration == record.integration.id);
     match &record.hub {
         HubView::Ours { etag, enabled, .. } => {
-            let replaced = !marked && row.etag.as_ref().is_some_and(|shown| shown != etag);
+            let replaced = row.etag.as_ref().is_some_and(|shown| shown != etag);
             *enabled != row.enabled || replaced
         }
         HubView::Absent | HubView::Unknown | HubView::Foreign => marked,

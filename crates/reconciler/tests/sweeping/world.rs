@@ -275,6 +275,13 @@ impl World {
         }
     }
 
+    /// Somebody makes the identity anew, with everything that it had.
+    pub(crate) fn copied(&self, device: &str) {
+        let mut inner = self.inner();
+        let row = inner.hub.get_mut(&id(device)).expect("an identity");
+        row.etag = Some("of the copy".into());
+    }
+
     pub(crate) fn hub_fails(&self) {
         self.inner().hub_fails = true;
     }
