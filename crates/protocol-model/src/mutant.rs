@@ -69,6 +69,8 @@ mutants! {
     OpensClosed: "closed",
     /// Merging: of two events of one revision the later one wins, Mender is not asked.
     NeverAsks: "tie",
+    /// Merging: what Mender was to be asked is forgotten when a record is loaded.
+    ForgetsQuestions: "tie-unanswered",
     /// S1: every identity is taken for ours.
     AllAreOurs: "foreign",
     /// S5: a delivery under way is forgotten when a record is loaded.
@@ -183,6 +185,7 @@ impl Mutant {
         };
         match self {
             Self::ForgetsIntents => record.intents.clear(),
+            Self::ForgetsQuestions => record.question = None,
             Self::ForgetsClaims => record.delivery.claim = None,
             Self::DropsOwed => record.outbox.clear(),
             Self::IgnoresLease => {

@@ -93,6 +93,20 @@ pub fn small() -> Vec<Scenario> {
             Faults { hands: 1, ..CRASH },
         ),
         Scenario {
+            mender: MenderView::Known(Status::Rejected),
+            refusals: down.clone(),
+            wait: 1,
+            ..play(
+                "tie-unanswered",
+                1,
+                &[on(1), on(2), off(2)],
+                Faults {
+                    refusals: 1,
+                    ..NONE
+                },
+            )
+        },
+        Scenario {
             refusals: down,
             wait: 1,
             ..play(

@@ -35,8 +35,6 @@ mutants! {
     ForgetsIntents,
     /// The claim of a delivery is forgotten when a record is loaded.
     ForgetsClaims,
-    /// What Mender was to be asked is forgotten when a record is loaded.
-    ForgetsQuestions,
     /// A wake-up is taken for scheduled that never was: the message is acknowledged and lost.
     ArmsNothing,
     /// A refused credential is taken for a hub that is away: nobody is suspended.

@@ -125,7 +125,6 @@ impl World {
     fn forget_as_a_mutant(&self, stored: &mut Stored) {
         match self.mutant {
             Some(Mutant::ForgetsIntents) => stored.record.intents.clear(),
-            Some(Mutant::ForgetsQuestions) => stored.record.question = None,
             Some(Mutant::ForgetsClaims) => stored.record.delivery.claim = None,
             // What the server wrote down an hour ago, for whoever's clock is an hour ahead.
             Some(Mutant::ClockAhead) => {
