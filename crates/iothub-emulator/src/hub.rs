@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) host: String,
     pub(crate) tier: Tier,
     pub(crate) units: u32,
+    /// How fast the clock of the limits runs.
+    pub(crate) throttle_speed: u32,
     pub(crate) journal: Journal,
     /// Where whole exchanges are written down, if anywhere.
     pub(crate) record: Option<Record>,
@@ -122,7 +124,9 @@ impl Hub {
             units: settings.units,
             policies: RwLock::new(settings.policies),
             audience: settings.audience,
-            throttle: Mutex::new(Throttle::new(settings.tier, settings.units)),
+            throttle: Mutex::new(
+                Throttle::new(settings.tier, settings.units).running(settings.throttle_speed),
+            ),
             faults: Mutex::default(),
             journal: settings.journal,
             record: settings.record,

@@ -202,6 +202,7 @@ fn assemble(mut options: Options, host: &str) -> Result<(Hub, String)> {
         host: host.to_owned(),
         tier: options.tier,
         units: options.units,
+        throttle_speed: options.throttle_speed,
         journal: Journal::new(options.journal_limit),
         record: record.transpose()?,
         latency: Duration::from_millis(options.latency_ms),

@@ -87,6 +87,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) units: u32,
 
+    /// How fast the clock of the throttling limits runs: with 10 a minute's allowance is there after
+    /// six seconds, and everything else keeps its pace
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) throttle_speed: u32,
+
     /// Time added to each request, in milliseconds; half of it before it takes effect
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) latency_ms: u64,

@@ -131,6 +131,8 @@ impl Bucket {
 #[derive(Debug)]
 pub(crate) struct Throttle {
     buckets: Option<[Bucket; 7]>,
+    /// How fast its clock runs.
+    speed: u32,
 }
 
 impl Throttle {
@@ -139,7 +141,12 @@ impl Throttle {
         let units = units.max(1);
         // Operations on jobs have the limits of the registry.
         let (registry, twin_reads, twin_writes, queries, methods) = match tier {
-            Tier::Unlimited => return Self { buckets: None },
+            Tier::Unlimited => {
+                return Self {
+                    buckets: None,
+                    speed: 1,
+                };
+            }
             Tier::S1 => (100 * units, 100, 50, 20 * units, 40 * units),
             Tier::S2 => (
                 100 * units,
@@ -167,7 +174,14 @@ impl Throttle {
         ];
         Self {
             buckets: Some(buckets),
+            speed: 1,
         }
+    }
+
+    /// The same limits by a clock that runs so many times as fast.
+    pub(crate) fn running(self, speed: u32) -> Self {
+        let speed = speed.max(1);
+        Self { speed, ..self }
     }
 
     /// Counts `operations` at `now`, a time since any fixed moment that does not run backwards.
@@ -176,7 +190,10 @@ impl Throttle {
             return Verdict::After(Duration::ZERO);
         };
         // In the order of the meters.
-        buckets[meter as usize].take(now, operations)
+        match buckets[meter as usize].take(now * self.speed, operations) {
+            Verdict::After(wait) => Verdict::After(wait / self.speed),
+            Verdict::Refused => Verdict::Refused,
+        }
     }
 }
 
@@ -230,6 +247,19 @@ mod tests {
             passing(&mut throttle, Meter::Registry, START + 10 * MINUTE),
             100
         );
+    }
+
+    #[test]
+    fn a_faster_clock_changes_nothing_but_the_time_it_takes() {
+        let mut throttle = Throttle::new(Tier::S1, 1).running(10);
+        let verdicts: Vec<Verdict> = (0..200)
+            .map(|_| throttle.take(Meter::Registry, 1, START))
+            .collect();
+        assert!(verdicts[..100].iter().all(|it| *it == NOW));
+        assert_eq!(verdicts[100], Verdict::After(Duration::from_millis(60)));
+        assert_eq!(verdicts[116], Verdict::Refused);
+        let later = START + MINUTE / 5;
+        assert_eq!(passing(&mut throttle, Meter::Registry, later), 100);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Each subcommand is a module with `Args` and `run`. Exit codes: 0 done, 1 failed, 2 wrong usage
 //! (clap's own).
 
+mod bench;
 mod chaos;
 mod demo;
 mod fuzz;
@@ -25,6 +26,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Bench(bench::Args),
     Chaos(chaos::Args),
     Demo(demo::Args),
     Fuzz(fuzz::Args),
@@ -45,6 +47,7 @@ enum Output {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Bench(args) => bench::run(&args),
         Command::Chaos(args) => chaos::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),

@@ -1,0 +1,78 @@
+//! The bare programs that the product is measured beside: the same calls, without any logic.
+//!
+//! They have no records to understand, no order of events, no pace, no leases and nothing to recover
+//! from; they trust every answer. What the product needs beyond them is the price of being right.
+
+mod hub;
+mod null;
+mod relay;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use async_nats::jetstream::{self, consumer::PullConsumer};
+use serde::{Deserialize, Serialize};
+
+use self::hub::BareMender;
+pub(super) use self::hub::{BULK, BareHub};
+
+/// Their work queue, on `bare.event.<what>.<device>`.
+pub(super) const EVENTS: &str = "BARE_EVENTS";
+/// Their consumer of it.
+pub(super) const CONSUMER: &str = "bare";
+/// One message for each event that has ended.
+pub(super) const OUTCOMES: &str = "BARE_OUTCOMES";
+/// Their records.
+pub(super) const BUCKET: &str = "bare_devices";
+/// Messages in work at once, as the product has by default.
+const AT_ONCE: usize = 128;
+/// Of these, requests to the hub.
+const HUB_AT_ONCE: usize = 32;
+
+/// What a bare program is to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Order {
+    pub(super) role: Role,
+    pub(super) nats: String,
+    /// The hub's connection string.
+    pub(super) hub: String,
+    pub(super) ca_file: PathBuf,
+    /// Address of Mender's services.
+    pub(super) mender: String,
+}
+
+/// Which bare program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Role {
+    /// Makes every call that the product makes for an event.
+    Null,
+    /// Passes each message on to the hub.
+    Relay,
+}
+
+/// Does as a file says until it is killed.
+pub(super) async fn run(file: &Path) -> Result<()> {
+    let order: Order = serde_json::from_slice(&fs::read(file)?).context("not an order")?;
+    let context = jetstream::new(async_nats::connect(&order.nats).await?);
+    let consumer: PullConsumer = context
+        .get_consumer_from_stream(CONSUMER, EVENTS)
+        .await
+        .context("no consumer")?;
+    let hub = BareHub::new(&order.hub, &fs::read(&order.ca_file)?)?;
+    println!(r#"{{"ready":true}}"#);
+    match order.role {
+        Role::Null => null::run(context, consumer, hub, BareMender::new(&order.mender)).await,
+        Role::Relay => relay::run(consumer, hub).await,
+    }
+}
+
+/// Of `bare.event.<what>.<device>`: what is asked, and of whom.
+fn asked(subject: &str) -> Result<(&str, &str)> {
+    let mut tokens = subject.split('.').skip(2);
+    let both = tokens.next().zip(tokens.next());
+    both.with_context(|| format!("not a subject: {subject}"))
+}

@@ -1,0 +1,86 @@
+//! A bare program as a process, with streams of its own beside those of the product.
+
+use std::{env, fs, path::Path, process::Command, time::Duration};
+
+use anyhow::Result;
+use async_nats::jetstream::{
+    self,
+    consumer::{AckPolicy, pull},
+    stream::{self, RetentionPolicy},
+};
+use black_box::Process;
+use serde::Deserialize;
+
+use super::{
+    bare::{BUCKET, CONSUMER, EVENTS, OUTCOMES, Order, Role},
+    stage::Stage,
+};
+
+const START: Duration = Duration::from_secs(30);
+
+/// A running bare program.
+pub(super) struct Rival {
+    pub(super) process: Process,
+}
+
+#[derive(Deserialize)]
+struct Ready {
+    #[serde(rename = "ready")]
+    _ready: bool,
+}
+
+impl Rival {
+    /// Makes its streams, as the product's are, and starts it.
+    pub(super) async fn start(dir: &Path, stage: &Stage, role: Role) -> Result<Self> {
+        make(&stage.context).await?;
+        let order = Order {
+            role,
+            nats: stage.bus.urls(),
+            hub: stage.hub.connection_string().to_owned(),
+            ca_file: stage.hub.ca_file().to_owned(),
+            mender: stage.mender.listen().to_owned(),
+        };
+        let file = dir.join("bare.json");
+        fs::write(&file, serde_json::to_vec(&order)?)?;
+        let mut command = Command::new(env::current_exe()?);
+        command.arg("bench").arg("--bare").arg(&file);
+        let mut process = Process::start("bare", command, dir)?;
+        process.ready_line::<Ready>(START).await?;
+        Ok(Self { process })
+    }
+}
+
+async fn make(context: &jetstream::Context) -> Result<()> {
+    let events = context.create_stream(stream::Config {
+        name: EVENTS.to_owned(),
+        subjects: vec!["bare.event.>".to_owned()],
+        retention: RetentionPolicy::WorkQueue,
+        allow_direct: true,
+        duplicate_window: Duration::from_secs(120),
+        ..stream::Config::default()
+    });
+    let consumer = pull::Config {
+        durable_name: Some(CONSUMER.to_owned()),
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: Duration::from_secs(30),
+        max_ack_pending: 5_000,
+        ..pull::Config::default()
+    };
+    events.await?.create_consumer(consumer).await?;
+    let others = [
+        (OUTCOMES.to_owned(), "bare.outcome.>".to_owned(), -1),
+        (format!("KV_{BUCKET}"), format!("$KV.{BUCKET}.>"), 1),
+    ];
+    for (name, subject, per_subject) in others {
+        let config = stream::Config {
+            name,
+            subjects: vec![subject],
+            max_messages_per_subject: per_subject,
+            allow_rollup: per_subject == 1,
+            duplicate_window: Duration::from_secs(120),
+            ..stream::Config::default()
+        };
+        context.create_stream(config).await?;
+    }
+    Ok(())
+}
