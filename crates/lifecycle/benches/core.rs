@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion};
 use lifecycle::{
     Context, DeliveryReply, Device, DeviceRef, Effect, Event, EventId, Facts, Input,
     IntegrationRef, IntentId, RetryPolicy, Status, Timestamp, WriteReply, next,
@@ -133,5 +133,8 @@ fn decisions(criterion: &mut Criterion) {
         });
 }
 
-criterion_group!(benches, decisions);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    decisions(&mut criterion);
+    criterion.final_summary();
+}

@@ -178,16 +178,16 @@ async fn measure(args: &Args, name: Name) -> Result<Figure> {
 
 async fn play(name: Name, bench: &Bench<'_>) -> Result<figure::Measured> {
     match name {
-        Name::Pipeline => pipeline::measure(bench).await,
-        Name::Latency => latency::measure(bench).await,
-        Name::Throttled => throttled::measure(bench).await,
-        Name::Backlog => backlog::measure(bench).await,
-        Name::Sweep => sweep::measure(bench).await,
-        Name::Growth => growth::measure(bench).await,
-        Name::Replicas => replicas::measure(bench).await,
-        Name::Twin => twin::measure(bench).await,
-        Name::ColdStart => cold_start::measure(bench).await,
-        Name::Core => core::measure(bench).await,
+        Name::Pipeline => Box::pin(pipeline::measure(bench)).await,
+        Name::Latency => Box::pin(latency::measure(bench)).await,
+        Name::Throttled => Box::pin(throttled::measure(bench)).await,
+        Name::Backlog => Box::pin(backlog::measure(bench)).await,
+        Name::Sweep => Box::pin(sweep::measure(bench)).await,
+        Name::Growth => Box::pin(growth::measure(bench)).await,
+        Name::Replicas => Box::pin(replicas::measure(bench)).await,
+        Name::Twin => Box::pin(twin::measure(bench)).await,
+        Name::ColdStart => Box::pin(cold_start::measure(bench)).await,
+        Name::Core => Box::pin(core::measure(bench)).await,
         Name::All => bail!("each benchmark is measured for itself"),
     }
 }

@@ -200,12 +200,8 @@ fn text(figure: &Figure) -> String {
             case.beside.to_owned(),
         ]);
     }
-    let notes: String = figure
-        .measured
-        .notes
-        .iter()
-        .map(|note| format!("\n{note}"))
-        .collect();
+    let notes = figure.measured.notes.iter();
+    let notes: String = notes.flat_map(|note| ["\n", note]).collect();
     format!(
         "{}\nto reach: {}; {:.0} s on {}{notes}\n",
         table.trim_fmt(),

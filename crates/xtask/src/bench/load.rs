@@ -23,8 +23,8 @@ pub(super) async fn all(
             anyhow::Ok(())
         }
     };
-    let sent = stream::iter(subjects.map(send)).buffer_unordered(AT_ONCE);
-    let done = sent.try_collect::<()>().await;
+    let all = stream::iter(subjects.map(send)).buffer_unordered(AT_ONCE);
+    let done = all.try_collect::<()>().await;
     done.context("failed to publish")
 }
 

@@ -27,8 +27,8 @@ pub(super) fn go_on_as_one(names: &[Name]) -> Result<bool> {
     eprintln!("building what is measured, as it is released: some minutes the first time ...");
     let mut command = Command::new(built("xtask", &["xtask"])?);
     if names.iter().any(|name| *name != Name::Core) {
-        let named = env::var_os(BIN_DIR).filter(|dir| !dir.is_empty());
-        let dir = match named {
+        let asked = env::var_os(BIN_DIR).filter(|dir| !dir.is_empty());
+        let dir = match asked {
             Some(dir) => PathBuf::from(dir),
             None => built("mender-iothub", &PRODUCTS)?
                 .parent()

@@ -36,12 +36,12 @@ pub(super) async fn measure(bench: &Bench<'_>) -> Result<Measured> {
         &std::fs::read(stage.hub.ca_file())?,
     )?;
     agree(bench, &stage, &hub, &mut seed).await?;
-    let seen = stage.hub.journal().await?.last().map_or(0, |last| last.seq);
+    let before = stage.hub.journal().await?.last().map_or(0, |last| last.seq);
     let begin = Instant::now();
     let report = sweep(&stage).await?;
     let took = begin.elapsed().as_secs_f64();
     let mut operations: BTreeMap<String, u64> = BTreeMap::new();
-    for entry in stage.hub.journal_since(seen).await? {
+    for entry in stage.hub.journal_since(before).await? {
         *operations.entry(entry.operation).or_default() += 1;
     }
     let begin = Instant::now();
