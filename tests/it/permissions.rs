@@ -444,23 +444,24 @@ async fn the_whole_job_runs_under_the_least_permissions() -> Result<()> {
         Ok(hub.devices().await?.is_empty().then_some(()))
     })
     .await?;
-    until(SOON, "a sweep", async || {
-        let status = operator
-            .cli(&["status", "--output", "json"])
-            .await?
-            .json()?;
-        let swept = status["sweeps"]
-            .as_array()
-            .is_some_and(|sweeps| !sweeps.is_empty());
-        Ok(swept.then_some(()))
-    })
-    .await?;
+    a_sweep(&operator).await?;
     worker.sigterm().await?;
     run(&admin, &["secrets", "rotate"]).await?;
     run(&admin, &["webhook", "remove"]).await?;
     no_refusals(&mut nats)?;
     dir.passed();
     Ok(())
+}
+
+/// Waits until `status` tells of one.
+async fn a_sweep(operator: &Installation) -> Result<()> {
+    until(SOON, "a sweep", async || {
+        let status = operator.cli(&["status", "--output", "json"]).await?;
+        let status = status.json()?;
+        let sweeps = status["sweeps"].as_array();
+        Ok(sweeps.is_some_and(|it| !it.is_empty()).then_some(()))
+    })
+    .await
 }
 
 /// Sets a receiver that is not there: what is for it is fetched, tried and given back.

@@ -128,14 +128,14 @@ async fn a_watched_screen_is_redrawn_in_place_and_left_as_it_was_found() -> Resu
     shows("lines more").await?;
     terminal.signal(Signal::INT)?;
     let ended = terminal.ended().await?;
-    let shown = terminal.shown();
-    ensure!(ended.success(), "{ended}: {shown}");
+    let screen = terminal.shown();
+    ensure!(ended.success(), "{ended}: {screen}");
     let (entered, left) = ("\u{1b}[?1049h", "\u{1b}[?1049l");
-    assert_eq!(shown.matches(entered).count(), 1, "{shown:?}");
-    assert!(shown.ends_with(left), "{shown:?}");
+    assert_eq!(screen.matches(entered).count(), 1, "{screen:?}");
+    assert!(screen.ends_with(left), "{screen:?}");
     assert!(
-        shown.rfind("\u{1b}[?25h") > shown.rfind("\u{1b}[?25l"),
-        "{shown:?}"
+        screen.rfind("\u{1b}[?25h") > screen.rfind("\u{1b}[?25l"),
+        "{screen:?}"
     );
     stage.dir.passed();
     Ok(())

@@ -91,7 +91,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     ));
     let apis = apis.map(|apis| Box::pin(apis.run(&readiness, &stop)));
     let worker = Box::pin(async {
-        let worked = run_worker(
+        let ended = run_worker(
             &config,
             &session,
             parts,
@@ -101,10 +101,10 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         )
         .await;
         stop.cancel();
-        worked
+        ended
     });
-    let (worked, _) = tokio::join!(worker, OptionFuture::from(apis));
-    worked?;
+    let (ended, _) = tokio::join!(worker, OptionFuture::from(apis));
+    ended?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -61,7 +61,7 @@ impl<B: Backend> Api<B> {
             let log = self.backend.newest(&caller.tenant, most.min(MOST)).await;
             let log = log.map_err(away)?;
             let is_all = log.len() < most || most >= MOST;
-            let events = once(log);
+            let events = once(&log);
             if is_all || events.len() >= enough {
                 return Ok(events);
             }
@@ -72,7 +72,7 @@ impl<B: Backend> Api<B> {
 
 /// The log without what is no event for Mender, and with each event once: one that came in two
 /// ways has two outcomes, of which the other one says that it was known already.
-fn once(log: Vec<Logged>) -> Vec<Logged> {
+fn once(log: &[Logged]) -> Vec<Logged> {
     let mut told = HashMap::new();
     for (index, logged) in log.iter().enumerate() {
         if let Some(content) = content(logged) {

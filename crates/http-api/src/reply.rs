@@ -97,8 +97,8 @@ impl Reply {
             Content::Nothing => None,
             Content::Json(body) => Some(body),
             Content::Error(error) => {
-                Some(json!({"error": error, "request_id": id.as_str()}).to_string())
-                    .map(String::into_bytes)
+                let error = json!({"error": error, "request_id": id.as_str()});
+                Some(error.to_string().into_bytes())
             }
             Content::Bare(error) => Some(json!({"error": error}).to_string().into_bytes()),
         };

@@ -180,6 +180,7 @@ mod tests {
     };
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "made where it is checked")]
     fn check(method: Method, path: &str, expected: Found) {
         let path = match path.strip_prefix("m:") {
             Some(path) => format!("{MANAGEMENT}{path}"),

@@ -39,7 +39,8 @@ pub(crate) struct IotManager {
 /// What events hold for HTTP. Values are passed on as they are.
 #[derive(Deserialize)]
 struct Event<'a> {
-    event: &'a str,
+    #[serde(rename = "event")]
+    kind: &'a str,
     #[serde(default)]
     request_id: String,
     tenant_id: String,
@@ -86,9 +87,8 @@ impl IotManager {
         Some(match request.send().await {
             Ok(answer) if call.succeeds(answer.status()) => Called::Accepted,
             Ok(answer) if answer.status() == StatusCode::SERVICE_UNAVAILABLE => Called::Refused,
-            Ok(_) => Called::Unknown,
             Err(error) if error.is_connect() => Called::Refused,
-            Err(_) => Called::Unknown,
+            Ok(_) | Err(_) => Called::Unknown,
         })
     }
 }
@@ -98,7 +98,7 @@ impl Call {
         let event: Event<'_> = serde_json::from_slice(&message.body).ok()?;
         let part = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let tenant = format!("/tenants/{}", part(&event.tenant_id));
-        let (method, path, body) = match event.event {
+        let (method, path, body) = match event.kind {
             "device-provisioned" => (Method::POST, "/devices".to_owned(), Some(event.device?)),
             "device-status-changed" => {
                 let path = format!("/bulk/devices/status/{}", event.status);

@@ -16,10 +16,10 @@ async fn a_twin_is_shown_and_replaced_and_its_tags_stay() -> Result<()> {
     place.events(1).await?;
 
     let all = format!("GET /devices/{id}/state");
-    let (status, states) = place.management(&all, &Value::Null).await?;
+    let (status, shown) = place.management(&all, &Value::Null).await?;
     assert_eq!(status, StatusCode::OK);
     let fresh = json!({"desired": {}, "reported": {}});
-    assert_eq!(states, json!({integration.clone(): fresh}));
+    assert_eq!(shown, json!({integration.clone(): fresh}));
 
     let line = format!("PUT /devices/{id}/state/{integration}");
     let edit = json!({"desired": {"interval": 5, "deep": {"a": [1]}}});

@@ -183,7 +183,7 @@ impl IotManagerPort {
         };
         match tried {
             Ok(()) => {
-                tracing::info!(%tenant, hub = key.host, "the new credential was tried: it is good")
+                tracing::info!(%tenant, hub = key.host, "the new credential was tried: it is good");
             }
             Err(error) => {
                 let error = format!("{error:#}");

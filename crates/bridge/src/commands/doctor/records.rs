@@ -111,7 +111,7 @@ mod tests {
     use super::super::finding::Severity::{Advice, Ok, Problem};
     use super::*;
 
-    fn stored(more: serde_json::Value) -> Stored {
+    fn stored(more: &serde_json::Value) -> Stored {
         let mut record = json!({
             "v": 1, "key": {"incarnation": null, "revision": 1}, "status": "accepted",
             "integration": {"id": "i", "hub": "h", "generation": 1},
@@ -133,7 +133,7 @@ mod tests {
         let parked = json!({"parked": {"error": "e", "exhausted": false, "attempts": 1}});
         for (more, severity) in [(json!({}), Ok), (failing, Problem), (parked, Advice)] {
             let mut seen = Seen::default();
-            seen.add(&stored(more), now);
+            seen.add(&stored(&more), now);
             let found = of_records(&seen);
             assert_eq!((found.len(), found[0].severity), (1, severity), "{found:?}");
         }
