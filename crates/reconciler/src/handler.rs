@@ -366,7 +366,11 @@ where
     ) -> Result<Option<Place>, Duration> {
         let asks = matches!(effect, Effect::Read | Effect::Write(_) | Effect::Tag { .. });
         match handling.hub.as_ref().filter(|_| asks) {
-            Some(hub) => self.crowd.enter(&hub.integration().hub).await.map(Some),
+            Some(hub) => {
+                let allowed = hub.allowed_per_minute();
+                let entered = self.crowd.enter(&hub.integration().hub, allowed);
+                entered.await.map(Some)
+            }
             None => Ok(None),
         }
     }
