@@ -112,15 +112,17 @@ async fn agree(bench: &Bench<'_>, stage: &Stage, hub: &BareHub, seed: &mut Seed)
     bench.talk.say("telling Mender");
     for from in (0..bench.size).step_by(TOLD) {
         let devices = from..bench.size.min(from + TOLD as u64);
-        let one =
-            |n| json!({"id": name(n), "status": "accepted", "created_ts": "2026-01-02T03:04:05Z"});
-        let devices: Vec<Value> = devices.map(one).collect();
-        let told = json!({"devices": devices, "publish": false});
-        let _: Value = stage
-            .mender
-            .control()
-            .post("/simulator/devices", &told)
-            .await?;
+        let names: Vec<String> = devices.map(name).collect();
+        let new = |id: &String| json!({"id": id, "created_ts": "2026-01-02T03:04:05Z"});
+        let new: Vec<Value> = names.iter().map(new).collect();
+        let accepted = |id: &String| json!({"id": id, "status": "accepted"});
+        let accepted: Vec<Value> = names.iter().map(accepted).collect();
+        let mender = stage.mender.control();
+        let new = json!({"devices": new, "publish": false});
+        mender.post::<Value>("/simulator/devices", &new).await?;
+        let accepted = json!({"changes": accepted, "lose": true});
+        let path = "/simulator/devices/status";
+        mender.post::<Value>(path, &accepted).await?;
     }
     Ok(())
 }
