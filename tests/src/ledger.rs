@@ -10,8 +10,9 @@ use async_nats::jetstream::{
     self, Message,
     consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
 };
-use futures::TryStreamExt as _;
+use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
 
 const OUTCOMES: &str = "IOTHUB_OUTCOMES";
 const DEAD_LETTERS: &str = "IOTHUB_DLQ";
@@ -25,6 +26,10 @@ const WORK: [(&str, &str); 2] = [
 const FORGOTTEN: Duration = Duration::from_secs(300);
 /// Messages asked for at a time.
 const BATCH: usize = 2_000;
+/// How long a cluster may take until somebody answers for a new consumer.
+const UNANSWERED: Duration = Duration::from_secs(20);
+/// Pause before it is asked again.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// How an event can end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -212,15 +217,28 @@ impl Reader {
     }
 
     /// Everything from here to the present end.
+    ///
+    /// In a cluster nobody answers for a consumer that has only just been made (503): asked again.
     pub async fn rest(&mut self) -> Result<Vec<Message>> {
         let mut all = Vec::new();
+        let begun = Instant::now();
         loop {
+            let before = all.len();
             let fetch = self.0.fetch().max_messages(BATCH);
-            let batch = fetch.messages().await?;
-            let batch: std::result::Result<Vec<Message>, _> = batch.try_collect().await;
-            match batch {
-                Ok(batch) if batch.is_empty() => return Ok(all),
-                Ok(batch) => all.extend(batch),
+            let mut batch = fetch.messages().await?;
+            let mut ended = Ok(());
+            while let Some(message) = batch.next().await {
+                match message {
+                    Ok(message) => all.push(message),
+                    Err(error) => ended = Err(error.to_string()),
+                }
+            }
+            match ended {
+                Ok(()) if all.len() == before => return Ok(all),
+                Ok(()) => {}
+                Err(error) if error.contains("503") && begun.elapsed() < UNANSWERED => {
+                    sleep(AGAIN).await;
+                }
                 Err(error) => bail!("failed to read a stream: {error}"),
             }
         }
