@@ -6,6 +6,7 @@ mod canary;
 mod chaos;
 mod client;
 mod conformance;
+mod dead_letters;
 mod deploy;
 mod device_operations;
 mod devices;

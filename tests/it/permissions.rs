@@ -80,10 +80,23 @@ const PUBLISH: &[(&str, &[&str])] = &[
         "$JS.ACK.IOTHUB_OUTCOMES.iothub-webhook-=.1.1.1.1.0",
         &["worker"],
     ),
-    // Dead letters.
-    ("$JS.API.DIRECT.GET.IOTHUB_DLQ", &["operator"]),
-    ("$JS.API.STREAM.MSG.DELETE.IOTHUB_DLQ", &["operator"]),
+    // Dead letters. The worker replays them for those who may ask it to.
+    ("iothub.ops.dlq.replay", &["operator"]),
+    ("iothub.ops.dlq.purge", NOBODY),
+    ("$JS.API.DIRECT.GET.IOTHUB_DLQ", &["worker", "operator"]),
+    (
+        "$JS.API.STREAM.MSG.DELETE.IOTHUB_DLQ",
+        &["worker", "operator"],
+    ),
     ("$JS.API.STREAM.PURGE.IOTHUB_DLQ", &["operator"]),
+    (
+        "$JS.API.CONSUMER.CREATE.IOTHUB_DLQ.a.iothub.dlq.*.*.*",
+        &["worker", "operator"],
+    ),
+    (
+        "$JS.API.CONSUMER.CREATE.IOTHUB_OUTCOMES.a.iothub.outcome.*.*",
+        &["worker", "operator"],
+    ),
     // Streams and consumers.
     ("$JS.API.STREAM.CREATE.WORKFLOWS", &["mender"]),
     ("$JS.API.STREAM.UPDATE.WORKFLOWS", NOBODY),
@@ -169,6 +182,9 @@ const SUBSCRIBE: &[(&str, Option<&str>, &[&str])] = &[
     ("iothub.twin.set.*.*", Some("q"), NOBODY),
     ("iothub.twin.set.*.*", Some("iothub-twin"), &["worker"]),
     ("iothub.ops.status", None, &["worker"]),
+    ("iothub.ops.>", None, NOBODY),
+    ("iothub.ops.dlq.replay", Some("q"), NOBODY),
+    ("iothub.ops.dlq.replay", Some("iothub-ops"), &["worker"]),
     ("WORKFLOWS.>", None, NOBODY),
     ("$KV.>", None, NOBODY),
     ("$JS.>", None, NOBODY),
@@ -429,6 +445,8 @@ async fn the_whole_job_runs_under_the_least_permissions() -> Result<()> {
         run(&operator, arguments).await?;
     }
     back_ends_use_twins(&nats).await?;
+    an_operator_asks_for_a_replay(&nats, &letter).await?;
+    run(&operator, &["dlq", "list", "--counts", "--since", "1h"]).await?;
     let replayed = operator.cli(&["dlq", "replay", &letter]).await?;
     let said = format!("{}{}", replayed.stdout, replayed.stderr);
     assert!(said.contains("still not understood"), "{said}");
@@ -485,6 +503,22 @@ async fn back_ends_use_twins(nats: &SecuredNats) -> Result<()> {
         let reply = client.request(subject, body.into()).await?;
         let twin: Value = serde_json::from_slice(&reply.payload)?;
         assert!(twin["etag"].is_string(), "{user}: {reply:?}");
+    }
+    Ok(())
+}
+
+/// By request and reply, and is told why the letter is kept; only that it would be, of several.
+async fn an_operator_asks_for_a_replay(nats: &SecuredNats, letter: &str) -> Result<()> {
+    let operator = nats.client("operator").await?;
+    for (body, result) in [
+        (format!(r#"{{"sequences":[{letter}]}}"#), "malformed"),
+        (r#"{"filter":{}}"#.to_owned(), "would_replay"),
+    ] {
+        let reply = operator
+            .request("iothub.ops.dlq.replay", body.into())
+            .await?;
+        let told: Value = serde_json::from_slice(&reply.payload)?;
+        assert_eq!(told["entries"][0]["result"], result, "{reply:?}");
     }
     Ok(())
 }

@@ -2,9 +2,11 @@
 
 mod config;
 mod device;
+mod dlq;
 mod doctor;
 mod integration;
 mod iot_manager;
+mod moment;
 mod outcomes;
 mod program;
 mod status;
@@ -20,6 +22,7 @@ use lifecycle::{DeviceId, TenantId};
 use crate::config::StoreKind;
 pub(crate) use config::Config;
 pub(crate) use device::{Device, DeviceHistory, DeviceList, DeviceState};
+pub(crate) use dlq::{Dlq, DlqList, DlqShow, Letters, Purge, Replay};
 pub(crate) use doctor::Doctor;
 pub(crate) use integration::{Auth, Integration, IntegrationSet, Secrets};
 pub(crate) use iot_manager::IotManager;
@@ -88,7 +91,7 @@ pub(crate) enum Command {
     /// Shows what is known of a device.
     #[command(subcommand)]
     Device(Device),
-    /// Lists, shows and replays dead letters.
+    /// Lists, shows, replays and removes dead letters.
     #[command(subcommand)]
     Dlq(Dlq),
     /// Shows the event log: how events ended.
@@ -140,59 +143,4 @@ pub(crate) struct OneDevice {
     /// The device id, the same in Mender and in the hub.
     #[arg(value_name = "ID")]
     pub(crate) device: DeviceId,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Dlq {
-    /// Lists dead letters, newest first.
-    List {
-        /// Only this tenant's.
-        #[arg(long)]
-        tenant: Option<TenantId>,
-        /// Only this device's.
-        #[arg(long)]
-        device: Option<DeviceId>,
-        /// At most so many.
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
-    },
-    /// Shows one dead letter: reason, headers, and the original bytes.
-    Show {
-        /// Its number in the list.
-        #[arg(value_name = "NUMBER")]
-        sequence: u64,
-    },
-    /// Offers dead letters to the worker again, as if they had never been dead-lettered.
-    Replay(Replay),
-    /// Removes dead letters for good.
-    Purge {
-        /// Only this tenant's.
-        #[arg(long)]
-        tenant: Option<TenantId>,
-        /// Only this device's.
-        #[arg(long)]
-        device: Option<DeviceId>,
-        /// Do it. Without this, they are only counted.
-        #[arg(long, short)]
-        yes: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Replay {
-    /// Numbers from the list.
-    #[arg(value_name = "NUMBER", required_unless_present = "all")]
-    pub(crate) sequences: Vec<u64>,
-    /// Every dead letter, or every one that `--tenant` and `--device` leave.
-    #[arg(long, conflicts_with = "sequences")]
-    pub(crate) all: bool,
-    /// With `--all`: only this tenant's.
-    #[arg(long, requires = "all")]
-    pub(crate) tenant: Option<TenantId>,
-    /// With `--all`: only this device's.
-    #[arg(long, requires = "all")]
-    pub(crate) device: Option<DeviceId>,
-    /// Do it. Without this, more than one is only shown.
-    #[arg(long, short)]
-    pub(crate) yes: bool,
 }

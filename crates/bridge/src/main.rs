@@ -11,6 +11,7 @@ mod integration;
 mod keys;
 mod log;
 mod print;
+mod replaying;
 mod run;
 mod screen;
 mod session;

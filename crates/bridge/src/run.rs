@@ -9,7 +9,8 @@ mod iot_manager;
 mod metrics;
 mod ops;
 mod readiness;
-mod signals;
+mod replays;
+pub(crate) mod signals;
 mod sweeper;
 mod twins;
 mod waiting;
@@ -205,6 +206,7 @@ async fn work(
         ahead: config.worker.in_flight,
         max_deliveries,
     };
+    beside.spawn(replays::run(session.clone(), stop.clone()));
     let intake = Intake::start(&session.context, streams.clone(), how, stop.clone());
     counted.intake.get_or_init(|| intake.counters());
     let counters = Arc::clone(&counted.worker);

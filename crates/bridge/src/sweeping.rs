@@ -112,7 +112,7 @@ impl Sweeping {
         let holder = Uuid::new_v4().simple().to_string();
         let mut lease = match self.kept.take_turn(&holder, how.every).await? {
             Turn::Mine(lease) => lease,
-            Turn::Taken => return Ok(Pass::Taken),
+            Turn::Taken { .. } => return Ok(Pass::Taken),
             Turn::NotDue(wait) => return Ok(Pass::NotDue(wait)),
         };
         self.sweeper.observe(lease.began);

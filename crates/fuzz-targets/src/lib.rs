@@ -23,7 +23,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     Target {
         name: "connection_string",
         run: hub::connection_string,
@@ -71,6 +71,10 @@ pub const TARGETS: [Target; 14] = [
     Target {
         name: "twin_request",
         run: mender::twin_request,
+    },
+    Target {
+        name: "ops_request",
+        run: mender::ops_request,
     },
     Target {
         name: "token",

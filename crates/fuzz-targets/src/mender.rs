@@ -1,6 +1,7 @@
-//! The readers of messages: Mender's, our own, and those of callers of the twin service.
+//! The readers of messages: Mender's, our own, and those of callers of our services.
 
 use lifecycle::EventId;
+use messages::ops::{MAX_LETTERS, MAX_RATE, MAX_WAIT_S, Which, parse_replay};
 use messages::twin::{
     JobWork, parse_get, parse_job_create, parse_method, parse_patch, parse_query, parse_set,
 };
@@ -53,6 +54,19 @@ pub(crate) fn twin_request(bytes: &[u8]) {
         for section in [&edit.desired, &edit.tags].into_iter().flatten() {
             check(section);
         }
+    }
+}
+
+/// A request for a replay. What is not understood replays nothing.
+pub(crate) fn ops_request(bytes: &[u8]) {
+    match parse_replay(bytes) {
+        Ok(request) => {
+            assert!((1..=MAX_LETTERS).contains(&request.limit));
+            assert!((1..=MAX_RATE).contains(&request.rate));
+            assert!(request.wait.as_secs() <= MAX_WAIT_S);
+            assert!(!matches!(&request.which, Which::These(none) if none.is_empty()));
+        }
+        Err(reason) => assert!(reason.to_string().len() < 400),
     }
 }
 

@@ -4,47 +4,29 @@
 //! says which letter it came from; only then is the letter removed. Dying again it makes a new
 //! letter in place of the old one, so neither replaying twice nor a crash in between leaves two.
 
-use async_nats::{
-    HeaderMap,
-    jetstream::{
-        Context,
-        message::StreamMessage,
-        stream::{DirectGetErrorKind, Stream},
-    },
+use async_nats::jetstream::{
+    Context,
+    message::StreamMessage,
+    stream::{DirectGetErrorKind, Stream},
 };
-use lifecycle::{EventId, Timestamp, decode_token};
+use lifecycle::{DeviceId, DeviceRef, EventId, TenantId, Timestamp};
 use messages::header;
+use messages::ops::LetterFilter;
 
 use crate::{
-    Error, Names, Result,
+    Error, LetterHead, Names, Result,
     devices::timestamp,
     error::api_error,
     headers::{self, TRUNCATED},
-    letters::replay_in,
     open, replay,
+    server_time::server_time,
 };
 
 /// One dead letter as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
-    /// Its sequence in the dead-letter stream: how commands name it.
-    pub sequence: u64,
-    /// When it was stored, by the server's clock.
-    pub stored_at: Timestamp,
-    /// The event, or the message where that could not be read.
-    pub event_id: EventId,
-    /// Whom it is about, where that is known.
-    pub tenant: Option<String>,
-    /// Whom it is about, where that is known.
-    pub device: Option<String>,
-    /// One of [`messages::header::CLASSES`].
-    pub class: String,
-    /// Why, in words.
-    pub reason: String,
-    /// Failed attempts.
-    pub attempts: u32,
-    /// The life of the event that died: 0, or the number of the letter it was replayed from.
-    pub replay: u64,
+    /// What its headers say.
+    pub head: LetterHead,
     /// The subject that the original was received on.
     pub subject: String,
     /// Headers of the original, by name.
@@ -57,28 +39,25 @@ pub struct Letter {
 
 /// What came of a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Replayed {
-    /// So many events were published, and the letter is removed.
-    Published(usize),
-    /// It still cannot be understood (wholly, or in part; then so many events were published):
-    /// the letter is kept.
-    Malformed {
-        /// Why.
-        reason: String,
-        /// Events of the same message that were published.
-        published: usize,
-    },
-    /// There is no such letter (any more).
-    Gone,
+pub struct Replayed {
+    /// The letter; `None` if there is no such letter (any more).
+    pub letter: Option<LetterHead>,
+    /// The events that were published. Without `malformed` these are all, and the letter is
+    /// removed.
+    pub lives: Vec<Life>,
+    /// Why the letter is kept: it still cannot be understood, wholly or in part.
+    pub malformed: Option<String>,
 }
 
-/// One page of letters.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LetterPage {
-    /// In the order in which they were stored.
-    pub letters: Vec<Letter>,
-    /// Pass this to get the next page; `None` on the last one.
-    pub next: Option<u64>,
+/// One life of an event: it begins when the event is published, and ends with an outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Life {
+    /// The event; `None` for a wake-up, which is none and has no outcome.
+    pub event: Option<EventId>,
+    /// Which life it is: as in [`lifecycle::Event::replay`].
+    pub replay: u64,
+    /// The device.
+    pub about: DeviceRef,
 }
 
 /// The dead-letter stream.
@@ -86,7 +65,7 @@ pub struct LetterPage {
 pub struct DeadLetters {
     pub(crate) context: Context,
     pub(crate) names: Names,
-    stream: Stream,
+    pub(crate) stream: Stream,
 }
 
 impl DeadLetters {
@@ -97,31 +76,6 @@ impl DeadLetters {
             names: names.clone(),
             stream: open::stream(context, &names.dead_letter_stream()).await?,
         })
-    }
-
-    /// At most `limit` letters from the sequence `from` on; of one tenant, of one device, or all.
-    pub async fn list(
-        &self,
-        tenant: Option<&str>,
-        device: Option<&str>,
-        from: Option<u64>,
-        limit: usize,
-    ) -> Result<LetterPage> {
-        let filter = self.names.dead_letter_filter(tenant, device);
-        let mut page = LetterPage::default();
-        let mut from = from.unwrap_or(1);
-        loop {
-            let next = self.stream.direct_get_next_for_subject(&filter, Some(from));
-            let Some(message) = found(next.await)? else {
-                return Ok(page);
-            };
-            if page.letters.len() == limit {
-                page.next = Some(message.sequence);
-                return Ok(page);
-            }
-            from = message.sequence + 1;
-            page.letters.push(read(&message));
-        }
     }
 
     /// One letter.
@@ -143,10 +97,12 @@ impl DeadLetters {
         }
     }
 
-    /// Removes all letters of a tenant, of a device, or all there are; returns how many.
-    pub async fn purge(&self, tenant: Option<&str>, device: Option<&str>) -> Result<u64> {
-        let filter = self.names.dead_letter_filter(tenant, device);
-        let purged = self.stream.purge().filter(filter).await;
+    /// Removes all letters of a tenant, of a device, or all there are, up to and with the one
+    /// numbered `last`; returns how many. Of the filter only tenant and device count.
+    pub async fn purge(&self, filter: &LetterFilter, last: u64) -> Result<u64> {
+        let purge = self.stream.purge().filter(self.subjects(filter));
+        // The server keeps the one that it is told.
+        let purged = purge.sequence(last + 1).await;
         let purged = purged.map_err(|error| Error::unavailable("failed to purge", &error))?;
         Ok(purged.purged)
     }
@@ -154,14 +110,30 @@ impl DeadLetters {
     /// Publishes the event of a letter again, then removes the letter.
     pub async fn replay(&self, sequence: u64) -> Result<Replayed> {
         let Some(letter) = self.get(sequence).await? else {
-            return Ok(Replayed::Gone);
+            return Ok(Replayed {
+                letter: None,
+                lives: Vec::new(),
+                malformed: None,
+            });
         };
-        let replayed = replay::publish_again(self, &letter).await?;
-        if matches!(replayed, Replayed::Published(_)) {
+        let replayed = replay::publish_again(self, letter).await?;
+        if replayed.malformed.is_none() {
             // It may be gone already: the event has died again and its new letter took the place.
             self.delete(sequence).await?;
         }
         Ok(replayed)
+    }
+
+    /// What time it is for the server, whose clock `stored_at` goes by.
+    pub async fn server_time(&self) -> Result<Timestamp> {
+        server_time(&self.context, &self.names.dead_letter_stream()).await
+    }
+
+    /// The subjects of a tenant's letters, of a device's, or of all.
+    pub(crate) fn subjects(&self, filter: &LetterFilter) -> String {
+        let tenant = filter.tenant.as_ref().map(TenantId::as_str);
+        let device = filter.device.as_ref().map(DeviceId::as_str);
+        self.names.dead_letter_filter(tenant, device)
     }
 }
 
@@ -176,19 +148,11 @@ fn found(
 }
 
 fn read(message: &StreamMessage) -> Letter {
-    let text = |name: &str| text(&message.headers, name);
-    let token = |name: &str| decode_token(&text(name)?).ok();
+    let text = |name: &str| message.headers.get(name).map(ToString::to_string);
     let originals = headers::pairs(Some(&message.headers));
+    let stored_at = timestamp(message.time);
     Letter {
-        sequence: message.sequence,
-        stored_at: timestamp(message.time),
-        event_id: EventId(text(header::DLQ_EVENT_ID).unwrap_or_default()),
-        tenant: token(header::DLQ_TENANT),
-        device: token(header::DLQ_DEVICE),
-        class: text(header::DLQ_CLASS).unwrap_or_default(),
-        reason: text(header::DLQ_REASON).unwrap_or_default(),
-        attempts: number(text(header::DLQ_ATTEMPTS)).unwrap_or(0),
-        replay: replay_in(&message.headers),
+        head: LetterHead::read(message.sequence, stored_at, &message.headers),
         subject: text(header::DLQ_SUBJECT).unwrap_or_default(),
         headers: originals
             .into_iter()
@@ -198,14 +162,6 @@ fn read(message: &StreamMessage) -> Letter {
             })
             .collect(),
         body: message.payload.to_vec(),
-        truncated: number(text(TRUNCATED)),
+        truncated: text(TRUNCATED).and_then(|length| length.parse().ok()),
     }
-}
-
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name).map(ToString::to_string)
-}
-
-fn number<N: std::str::FromStr>(text: Option<String>) -> Option<N> {
-    text?.parse().ok()
 }

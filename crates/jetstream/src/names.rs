@@ -270,6 +270,12 @@ impl Names {
         format!("{}.ops.status", self.prefix)
     }
 
+    /// Where a replay of dead letters is asked for.
+    #[must_use]
+    pub fn replay_subject(&self) -> String {
+        format!("{}.ops.dlq.replay", self.prefix)
+    }
+
     /// The tokens of tenant and device in the subject of an event. `None` for a subject that no
     /// event of ours has.
     #[must_use]

@@ -5,11 +5,11 @@
 //! here: its devices become events, or just the one device that the letter is about.
 
 use async_nats::HeaderMap;
-use lifecycle::EventId;
+use lifecycle::{DeviceRef, EventId};
 use messages::{Malformed, header};
 
 use crate::{
-    DeadLetters, Letter, Replayed, Result,
+    DeadLetters, Letter, Life, Replayed, Result,
     headers::{self, LIST_INDEX, MESSAGE_ID, append},
     ingest::part_id,
     publish::publish,
@@ -19,45 +19,51 @@ use crate::{
 struct Again {
     /// Tells the events of one letter apart.
     index: usize,
-    id: EventId,
+    /// `None` for a wake-up.
+    id: Option<EventId>,
+    about: DeviceRef,
     subject: String,
     body: Vec<u8>,
 }
 
-pub(crate) async fn publish_again(letters: &DeadLetters, letter: &Letter) -> Result<Replayed> {
-    let (again, malformed) = match read(letters, letter) {
+pub(crate) async fn publish_again(letters: &DeadLetters, letter: Letter) -> Result<Replayed> {
+    let (again, malformed) = match read(letters, &letter) {
         Ok(read) => read,
         Err(malformed) => (Vec::new(), Some(malformed)),
     };
-    for event in &again {
-        let mut headers = HeaderMap::new();
-        for (name, value) in letter.headers.iter().filter(|(name, _)| is_kept(name)) {
-            append(&mut headers, name, value);
-        }
-        let (sequence, life, index) = (letter.sequence, life_after(letter), event.index);
-        append(&mut headers, header::REPLAY, &life.to_string());
-        append(&mut headers, header::REPLAY_OF, &sequence.to_string());
-        append(
-            &mut headers,
-            MESSAGE_ID,
-            &format!("replay:{sequence}:{life}:{index}"),
-        );
-        if event.id.0.is_empty() {
-            append(&mut headers, header::WAKE_UP, "1");
-        } else {
-            append(&mut headers, header::EVENT_ID, &event.id.0);
-        }
-        let body = event.body.clone().into();
-        publish(&letters.context, event.subject.clone(), headers, body).await?;
+    let replay = life_after(&letter);
+    let mut lives = Vec::with_capacity(again.len());
+    for event in again {
+        let headers = headers_of(&letter, &event, replay);
+        publish(&letters.context, event.subject, headers, event.body.into()).await?;
+        lives.push(Life {
+            event: event.id,
+            replay,
+            about: event.about,
+        });
     }
-    let published = again.len();
-    Ok(match malformed {
-        None => Replayed::Published(published),
-        Some(malformed) => Replayed::Malformed {
-            reason: malformed.to_string(),
-            published,
-        },
+    Ok(Replayed {
+        letter: Some(letter.head),
+        lives,
+        malformed: malformed.map(|malformed| malformed.to_string()),
     })
+}
+
+fn headers_of(letter: &Letter, event: &Again, replay: u64) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in letter.headers.iter().filter(|(name, _)| is_kept(name)) {
+        append(&mut headers, name, value);
+    }
+    let (sequence, index) = (letter.head.sequence, event.index);
+    append(&mut headers, header::REPLAY, &replay.to_string());
+    append(&mut headers, header::REPLAY_OF, &sequence.to_string());
+    let name = format!("replay:{sequence}:{replay}:{index}");
+    append(&mut headers, MESSAGE_ID, &name);
+    match &event.id {
+        Some(id) => append(&mut headers, header::EVENT_ID, &id.0),
+        None => append(&mut headers, header::WAKE_UP, "1"),
+    }
+    headers
 }
 
 /// The life that a replay of this letter begins: the same however often it is replayed, another
@@ -65,7 +71,10 @@ pub(crate) async fn publish_again(letters: &DeadLetters, letter: &Letter) -> Res
 /// its letter is gone. A stream that was made anew counts from one again, so it is at least one more
 /// than the life that died.
 fn life_after(letter: &Letter) -> u64 {
-    letter.sequence.max(letter.replay.saturating_add(1))
+    letter
+        .head
+        .sequence
+        .max(letter.head.replay.saturating_add(1))
 }
 
 /// Headers that describe this life of the event are written anew.
@@ -102,17 +111,17 @@ fn read(
 /// An event of the event stream, or a wake-up that carried none.
 fn own(letter: &Letter, tenant: &str, device: &str) -> Result<Again, Malformed> {
     let wake_up = headers::find(&letter.headers, header::WAKE_UP).is_some();
-    let id = if wake_up {
-        messages::device_of(tenant, device)?;
-        EventId(String::new())
+    let (id, about) = if wake_up {
+        (None, messages::device_of(tenant, device)?)
     } else {
-        let id = letter.event_id.clone();
-        messages::parse_event(id.clone(), tenant, device, &letter.body, 0)?;
-        id
+        let id = letter.head.event_id.clone();
+        let event = messages::parse_event(id, tenant, device, &letter.body, 0)?;
+        (Some(event.id), event.about)
     };
     Ok(Again {
         index: 0,
         id,
+        about,
         subject: letter.subject.clone(),
         body: letter.body.clone(),
     })
@@ -140,13 +149,14 @@ fn of_mender(
             }
         };
         // A letter of one device has that device's name already.
-        let id = part_id(&letter.event_id, index, several && only.is_none());
+        let id = part_id(&letter.head.event_id, index, several && only.is_none());
         let event = device.into_event(id, message.tenant.clone());
         again.push(Again {
             index,
             subject: letters.names.event_subject(&event.about),
             body: messages::to_body(&event),
-            id: event.id,
+            id: Some(event.id),
+            about: event.about,
         });
     }
     Ok((again, malformed))

@@ -1,9 +1,10 @@
 //! What the sweep keeps in NATS: whose turn it is, which devices Mender said not to have, and what
 //! the last pass of each tenant found.
 //!
-//! All three live in one small bucket. Times are the server's own, of the stored messages and of
+//! All three live in one small bucket, and with them whose turn it is to replay dead letters. Times are the server's own, of the stored messages and of
 //! its answers, so that replicas need not agree about the time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::{
@@ -25,27 +26,31 @@ use crate::{
 /// Whoever has not renewed its turn for this long has lost it.
 pub const TURN: Duration = Duration::from_secs(30);
 const TURN_KEY: &str = "turn";
+const REPLAY_KEY: &str = "replay-turn";
 /// Notes read at once.
 const READS: usize = 32;
 /// Keys of a page.
 const PAGE: usize = 1_000;
 
 /// The bucket of the sweep.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct KvSweeps {
     context: Context,
     bucket: String,
     store: Store,
-    keys: Keys,
+    keys: Arc<Keys>,
 }
 
-/// Whether it is one's turn to sweep.
+/// Whether it is one's turn: to sweep, or to replay dead letters.
 #[derive(Debug)]
 pub enum Turn {
     /// Yes, until it is finished or has not been renewed for [`TURN`].
     Mine(Lease),
-    /// Somebody else is sweeping.
-    Taken,
+    /// Somebody else has it.
+    Taken {
+        /// Who, in the words of whoever took it; empty if that cannot be told.
+        holder: String,
+    },
     /// Nobody is, and the next pass is due after so long.
     NotDue(Duration),
 }
@@ -53,6 +58,7 @@ pub enum Turn {
 /// A turn that is held.
 #[derive(Debug)]
 pub struct Lease {
+    key: &'static str,
     body: Held,
     version: u64,
     /// When it was taken, by the server's clock.
@@ -73,7 +79,7 @@ impl KvSweeps {
         Ok(Self {
             context: context.clone(),
             store: open::bucket(context, &bucket).await?,
-            keys: Keys::new(context.clone(), &bucket),
+            keys: Arc::new(Keys::new(context.clone(), &bucket)),
             bucket,
         })
     }
@@ -83,9 +89,18 @@ impl KvSweeps {
         server_time(&self.context, &format!("KV_{}", self.bucket)).await
     }
 
-    /// Takes the turn if nobody has it and the last one began at least `every` ago.
+    /// Takes the turn to sweep if nobody has it and the last one began at least `every` ago.
     pub async fn take_turn(&self, holder: &str, every: Duration) -> Result<Turn> {
-        let entry = self.entry(TURN_KEY).await?;
+        self.take(TURN_KEY, holder, every).await
+    }
+
+    /// Takes the turn to replay dead letters, if nobody has it.
+    pub async fn take_replay_turn(&self, holder: &str) -> Result<Turn> {
+        self.take(REPLAY_KEY, holder, Duration::ZERO).await
+    }
+
+    async fn take(&self, key: &'static str, holder: &str, every: Duration) -> Result<Turn> {
+        let entry = self.entry(key).await?;
         let now = self.server_time().await?;
         let version = entry.as_ref().map_or(0, |entry| entry.revision);
         if let Some(entry) = entry.filter(is_value) {
@@ -93,7 +108,8 @@ impl KvSweeps {
             let silent = now.since(timestamp(entry.created));
             if let Some(last) = last {
                 if last.running && silent < TURN {
-                    return Ok(Turn::Taken);
+                    let holder = last.holder;
+                    return Ok(Turn::Taken { holder });
                 }
                 let since = now.since(Timestamp::from_micros(last.began_us));
                 if !last.running && since < every {
@@ -106,20 +122,25 @@ impl KvSweeps {
             began_us: now.as_micros(),
             running: true,
         };
-        let taken = self.put(TURN_KEY, &json!(body), Some(version)).await?;
-        Ok(taken.map_or(Turn::Taken, |version| {
-            Turn::Mine(Lease {
+        let taken = self.put(key, &json!(body), Some(version)).await?;
+        Ok(match taken {
+            Some(version) => Turn::Mine(Lease {
+                key,
                 body,
                 version,
                 began: now,
-            })
-        }))
+            }),
+            // Whoever was quicker by a moment.
+            None => Turn::Taken {
+                holder: String::new(),
+            },
+        })
     }
 
     /// Keeps the turn; false if it was lost.
     pub async fn renew(&self, lease: &mut Lease) -> Result<bool> {
         let body = json!(lease.body);
-        let Some(version) = self.put(TURN_KEY, &body, Some(lease.version)).await? else {
+        let Some(version) = self.put(lease.key, &body, Some(lease.version)).await? else {
             return Ok(false);
         };
         lease.version = version;
@@ -132,7 +153,7 @@ impl KvSweeps {
             running: false,
             ..lease.body
         });
-        let put = self.put(TURN_KEY, &body, Some(lease.version));
+        let put = self.put(lease.key, &body, Some(lease.version));
         put.await.map(drop)
     }
 

@@ -66,6 +66,7 @@ fn every_subject_that_we_make_has_its_channel_and_there_are_no_others() {
         names.outcome_subject(tenant, device),
         names.audit_subject("TENANT", device),
         names.worker_status_subject(),
+        names.replay_subject(),
         format!("{retry}.MESSAGE"),
         retry,
         names.source_filter().replace('>', "{rest}"),

@@ -27,6 +27,7 @@ mod json;
 mod malformed;
 mod mender;
 mod module_id;
+pub mod ops;
 mod outcome;
 mod strict;
 mod time;

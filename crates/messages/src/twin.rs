@@ -110,13 +110,13 @@ pub enum BadRequest {
     Invalid(String),
 }
 
-fn invalid(reason: &str) -> BadRequest {
+pub(crate) fn invalid(reason: &str) -> BadRequest {
     BadRequest::Invalid(reason.to_owned())
 }
 
 /// The fields of a request that is an object of at most `longest` bytes. Every key that begins
 /// with `$` is the hub's, and refused.
-fn fields(body: &[u8], longest: usize) -> Result<Map<String, Value>, BadRequest> {
+pub(crate) fn fields(body: &[u8], longest: usize) -> Result<Map<String, Value>, BadRequest> {
     read_fields(body, longest, strict::value)
 }
 
@@ -146,7 +146,11 @@ fn read_fields(
 }
 
 /// A misspelt field would silently do nothing, so unknown ones are refused.
-fn only(fields: &Map<String, Value>, known: &[&str], what: &str) -> Result<(), BadRequest> {
+pub(crate) fn only(
+    fields: &Map<String, Value>,
+    known: &[&str],
+    what: &str,
+) -> Result<(), BadRequest> {
     if fields.keys().all(|key| known.contains(&key.as_str())) {
         return Ok(());
     }
@@ -157,7 +161,10 @@ fn only(fields: &Map<String, Value>, known: &[&str], what: &str) -> Result<(), B
 }
 
 /// Takes a field that is a text, or missing or null.
-fn take_text(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>, BadRequest> {
+pub(crate) fn take_text(
+    fields: &mut Map<String, Value>,
+    name: &str,
+) -> Result<Option<String>, BadRequest> {
     match fields.remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -166,7 +173,7 @@ fn take_text(fields: &mut Map<String, Value>, name: &str) -> Result<Option<Strin
 }
 
 /// Takes a field that is a whole number in `range`, or missing or null.
-fn take_number(
+pub(crate) fn take_number(
     fields: &mut Map<String, Value>,
     name: &str,
     range: std::ops::RangeInclusive<u64>,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use jsonschema::{Draft, Validator};
 use lifecycle::{Done, Event, EventId, Outcome, Status, Timestamp};
+use messages::ops::{ReplayReply, parse_replay};
 use messages::twin::{
     self, FoundTwin, JobCounts, JobReply, JobStatus, MethodReply, PatchRequest, QueryReply,
     SetRequest, TwinDocument,
@@ -18,8 +19,10 @@ use messages::{
 };
 use serde_json::{Value, json};
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
     "audit",
+    "ops-dlq-replay-request",
+    "ops-dlq-replay-reply",
     "event",
     "outcome",
     "dead-letter",
@@ -182,6 +185,19 @@ fn the_code_reads_queries_methods_and_jobs_as_their_schemas_say() {
     code_agrees("twin-method-request", |body| twin::parse_method(body).ok());
     code_agrees("twin-job-request", |body| twin::parse_job_create(body).ok());
     code_agrees("twin-job-name", |body| twin::parse_job_name(body).ok());
+}
+
+#[test]
+fn the_code_reads_and_writes_replays_as_their_schemas_say() {
+    code_agrees("ops-dlq-replay-request", |body| parse_replay(body).ok());
+    code_agrees("ops-dlq-replay-reply", |body| ReplayReply::parse(body).ok());
+    for (path, body) in valid("ops-dlq-replay-reply") {
+        let reply = ReplayReply::parse(&body).unwrap();
+        conforms("ops-dlq-replay-reply", &reply.to_body());
+        let written: Value = serde_json::from_slice(&reply.to_body()).unwrap();
+        let read: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(written, read, "{path}");
+    }
 }
 
 #[test]

@@ -31,7 +31,8 @@ pub(crate) async fn run(
     };
     let lines = args.lines.or(args.since.is_none().then_some(LINES));
     let last = lines.and_then(|lines| usize::try_from(lines).ok());
-    let mut tail = log.tail(wanted, args.since, last).await?;
+    let since = args.since.map(|moment| moment.from(print::now()));
+    let mut tail = log.tail(wanted, since, last).await?;
     while let Some(logged) = next(&mut tail, !args.no_follow).await? {
         if !put(&logged, output)? {
             break;

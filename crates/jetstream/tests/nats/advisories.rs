@@ -1,6 +1,6 @@
 //! Messages that the server gave up, or that somebody took away, while no worker was there to hear it.
 
-use ::jetstream::{Advisories, DeadLetters, Letter};
+use ::jetstream::{Advisories, Letter};
 use std::sync::atomic::Ordering::Relaxed;
 
 use async_nats::jetstream::{self, AckKind, consumer::PullConsumer};
@@ -45,10 +45,9 @@ async fn give_up(nats: &Installation, stream: &str, name: &str, deliveries: i64)
 /// The only letter there is, once the watch has run.
 async fn letter(nats: &Installation) -> Letter {
     watch(nats).await;
-    let letters = DeadLetters::open(&nats.context, &nats.names).await.unwrap();
-    let page = letters.list(None, None, None, 10).await.unwrap();
-    assert_eq!(page.letters.len(), 1, "{page:?}");
-    page.letters.into_iter().next().unwrap()
+    let letters = nats.letters(None, None).await;
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    letters.into_iter().next().unwrap()
 }
 
 /// Runs the watch until it has dealt with the only advisory; what it has counted as deleted.
@@ -84,9 +83,12 @@ async fn an_event_that_the_server_gave_up_becomes_a_dead_letter_and_leaves_the_q
     give_up(&nats, "IOTHUB_EVENTS", "iothub-worker", 2).await;
     assert_eq!(nats.messages_in("IOTHUB_EVENTS").await, 1, "unseen");
     let letter = letter(&nats).await;
-    assert_eq!((letter.class.as_str(), letter.attempts), ("poison", 2));
     assert_eq!(
-        (letter.body.as_slice(), letter.device),
+        (letter.head.class.as_str(), letter.head.attempts),
+        ("poison", 2)
+    );
+    assert_eq!(
+        (letter.body.as_slice(), letter.head.device),
         (GOOD, Some("a".to_owned()))
     );
     assert_eq!(nats.outcome("IOTHUB_EVENTS-1").await.outcome, Outcome::Dead);
@@ -102,7 +104,7 @@ async fn a_message_of_mender_that_the_server_gave_up_becomes_a_dead_letter() {
     give_up(&nats, "WORKFLOWS", "iothub-ingest", 1).await;
     let letter = letter(&nats).await;
     assert_eq!(
-        (letter.class.as_str(), letter.body.as_slice()),
+        (letter.head.class.as_str(), letter.body.as_slice()),
         ("poison", &body[..])
     );
     assert_eq!(nats.outcome("WORKFLOWS-1").await.outcome, Outcome::Dead);
@@ -117,8 +119,8 @@ async fn a_message_that_is_terminated_by_hand_is_reported() {
     let taken = take(&consumer(&nats, "IOTHUB_EVENTS", "iothub-worker").await).await;
     taken.double_ack_with(AckKind::Term).await.unwrap();
     let letter = letter(&nats).await;
-    assert_eq!(letter.class, "terminated");
-    assert_eq!(letter.event_id.0, "IOTHUB_EVENTS-1");
+    assert_eq!(letter.head.class, "terminated");
+    assert_eq!(letter.head.event_id.0, "IOTHUB_EVENTS-1");
     nats.dir.passed();
 }
 

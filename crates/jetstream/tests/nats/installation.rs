@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use async_nats::{HeaderMap, jetstream::Context};
 use black_box::{NatsServer, TestDir};
-use jetstream::{Intake, IntakeSettings, Names, NatsAck, NatsStreams, Outcomes, Setup};
+use jetstream::{
+    DeadLetters, Intake, IntakeSettings, Letter, Names, NatsAck, NatsStreams, Outcomes, Setup,
+};
 use lifecycle::{DeviceRef, Event, EventId, Status};
 use messages::OutcomeMessage;
+use messages::ops::LetterFilter;
 use reconciler::ports::Task;
 use tokio_util::sync::CancellationToken;
 
@@ -88,11 +91,33 @@ impl Installation {
         stream.info().await.unwrap().state.messages
     }
 
+    /// All dead letters, oldest first; or those of a tenant or a device.
+    pub(crate) async fn letters(&self, tenant: Option<&str>, device: Option<&str>) -> Vec<Letter> {
+        let letters = DeadLetters::open(&self.context, &self.names).await.unwrap();
+        let filter = letter_filter(tenant, device);
+        let mut scan = letters.scan(&filter).await.unwrap();
+        let mut found = Vec::new();
+        while let Some(head) = scan.next().await.unwrap() {
+            let letter = letters.get(head.sequence).await.unwrap().unwrap();
+            assert_eq!(letter.head, head);
+            found.push(letter);
+        }
+        found
+    }
+
     pub(crate) async fn outcome(&self, event: &str) -> OutcomeMessage {
         let outcomes = Outcomes::open(&self.context, &self.names).await.unwrap();
         let id = EventId(event.to_owned());
         let outcome = outcomes.wait(&id, None, PATIENCE).await.unwrap();
         outcome.unwrap_or_else(|| panic!("no outcome of {event}"))
+    }
+}
+
+pub(crate) fn letter_filter(tenant: Option<&str>, device: Option<&str>) -> LetterFilter {
+    LetterFilter {
+        tenant: tenant.map(|id| id.parse().unwrap()),
+        device: device.map(|id| id.parse().unwrap()),
+        ..LetterFilter::default()
     }
 }
 

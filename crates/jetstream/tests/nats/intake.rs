@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jetstream::DeadLetters;
 use lifecycle::{Done, Event, Outcome, Status};
 use reconciler::ports::{Ack as _, Streams as _};
 use tokio_util::sync::CancellationToken;
@@ -55,17 +54,16 @@ async fn what_cannot_be_read_is_dead_lettered_with_its_bytes_and_the_rest_goes_o
     let task = next(&mut intake).await;
     assert_eq!(task.about, device("t", "good"));
     task.ack.ack().await.unwrap();
-    let letters = DeadLetters::open(&nats.context, &nats.names).await.unwrap();
-    let page = letters.list(None, None, None, 100).await.unwrap();
-    assert_eq!(page.letters.len(), bad.len());
-    for (letter, (subject, _, body)) in page.letters.iter().zip(bad) {
+    let letters = nats.letters(None, None).await;
+    assert_eq!(letters.len(), bad.len());
+    for (letter, (subject, _, body)) in letters.iter().zip(bad) {
         assert_eq!(
             (letter.subject.as_str(), letter.body.as_slice()),
             (subject, body)
         );
-        assert_eq!(letter.class, "malformed");
+        assert_eq!(letter.head.class, "malformed");
         assert_eq!(
-            nats.outcome(&letter.event_id.0).await.outcome,
+            nats.outcome(&letter.head.event_id.0).await.outcome,
             Outcome::Dead
         );
     }
@@ -82,11 +80,10 @@ async fn a_message_that_kills_whoever_takes_it_ends_as_poison() {
     let mut intake = nats.intake(&stop).await;
     nothing(&mut intake).await;
     assert_eq!(nats.outcome("IOTHUB_EVENTS-1").await.outcome, Outcome::Dead);
-    let letters = DeadLetters::open(&nats.context, &nats.names).await.unwrap();
-    let page = letters.list(Some("t"), Some("a"), None, 10).await.unwrap();
-    assert_eq!(page.letters[0].class, "poison");
-    assert_eq!(page.letters[0].attempts, 5);
-    assert_eq!(page.letters[0].body, GOOD);
+    let letters = nats.letters(Some("t"), Some("a")).await;
+    assert_eq!(letters[0].head.class, "poison");
+    assert_eq!(letters[0].head.attempts, 5);
+    assert_eq!(letters[0].body, GOOD);
     nats.dir.passed();
 }
 

@@ -1,9 +1,12 @@
 //! `device history`: how the events about a device ended.
 
+use std::collections::VecDeque;
+
 use anyhow::bail;
-use jetstream::{DeadLetters, Error, Letter, Outcomes};
+use jetstream::{DeadLetters, Error, LetterHead, Outcomes};
 use lifecycle::{DeviceRef, Timestamp};
 use messages::OutcomeMessage;
+use messages::ops::LetterFilter;
 use serde_json::{Value, json};
 
 use crate::cli::{DeviceHistory, Output};
@@ -17,7 +20,7 @@ const LETTERS: usize = 100;
 /// What became of the events about a device. The newest come first.
 pub(super) struct History {
     pub(super) outcomes: Vec<(Timestamp, OutcomeMessage)>,
-    pub(super) letters: Vec<Letter>,
+    pub(super) letters: Vec<LetterHead>,
 }
 
 pub(super) async fn run(
@@ -63,16 +66,11 @@ impl History {
             Err(error) => return Err(error.into()),
         };
         outcomes.reverse();
-        let (tenant, device) = (about.tenant.as_str(), about.device.as_str());
-        let mut letters = match DeadLetters::open(context, names).await {
-            Ok(letters) => {
-                let page = letters.list(Some(tenant), Some(device), None, LETTERS);
-                page.await?.letters
-            }
+        let letters = match DeadLetters::open(context, names).await {
+            Ok(letters) => newest(&letters, about).await?,
             Err(Error::Missing { .. }) => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        letters.reverse();
         Ok(Self { outcomes, letters })
     }
 
@@ -115,6 +113,22 @@ impl History {
     }
 }
 
+/// The newest dead letters of a device, newest first.
+async fn newest(letters: &DeadLetters, about: &DeviceRef) -> Result<Vec<LetterHead>, Error> {
+    let filter = LetterFilter {
+        tenant: Some(about.tenant.clone()),
+        device: Some(about.device.clone()),
+        ..LetterFilter::default()
+    };
+    let mut scan = letters.scan(&filter).await?;
+    let mut newest = VecDeque::new();
+    while let Some(head) = scan.next().await? {
+        newest.push_front(head);
+        newest.truncate(LETTERS);
+    }
+    Ok(newest.into())
+}
+
 const HEAD: [&str; 5] = ["TIME", "OUTCOME", "MENDER SAID", "EVENT", "REASON"];
 
 fn of_outcome((at, outcome): &(Timestamp, OutcomeMessage)) -> [String; 5] {
@@ -136,7 +150,7 @@ fn of_outcome((at, outcome): &(Timestamp, OutcomeMessage)) -> [String; 5] {
     ]
 }
 
-pub(super) fn of_letter(letter: &Letter) -> Value {
+pub(super) fn of_letter(letter: &LetterHead) -> Value {
     json!({
         "sequence": letter.sequence,
         "time": print::time(letter.stored_at),

@@ -1,7 +1,7 @@
 //! `device show`: everything that is known of one device.
 
 use anyhow::bail;
-use jetstream::Letter;
+use jetstream::LetterHead;
 use lifecycle::DeviceRef;
 use reconciler::InHub;
 use reconciler::ports::{DeviceStore as _, Stored};
@@ -135,7 +135,7 @@ fn of_record(stored: &Stored) -> Vec<(&'static str, String)> {
     facts
 }
 
-fn of_dead(letter: &Letter) -> String {
+fn of_dead(letter: &LetterHead) -> String {
     let number = letter.sequence;
     format!(
         "\ndead letter {number} of {}: {}, {}\n  look closer with `mender-iothub dlq show {number}`, \

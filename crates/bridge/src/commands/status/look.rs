@@ -14,12 +14,10 @@ use super::census::{Counter, READ_ALWAYS, Records};
 use super::summary::{self, Pace, Suspended};
 use super::workers::{self, Workers};
 use crate::adapters::{RecordStore, StorePort};
+use crate::commands::dlq;
 use crate::config::Config;
 use crate::print;
 use crate::session::Session;
-
-/// Dead letters that are looked at to count them by reason.
-const LETTERS: usize = 10_000;
 
 /// What there is to see.
 #[derive(Serialize)]
@@ -189,7 +187,7 @@ impl Looker {
             return Ok(counts.clone());
         }
         let counts = match DeadLetters::open(context, names).await {
-            Ok(letters) => by_reason(&letters).await?,
+            Ok(letters) => dlq::by_reason(&letters).await?,
             Err(error) => missing(error)?,
         };
         self.letters = Some((present, counts.clone()));
@@ -254,14 +252,4 @@ async fn sweeps(store: &KvSweeps) -> Result<Vec<Swept>, Error> {
         report: serde_json::from_value(result).unwrap_or_default(),
     });
     Ok(read.collect())
-}
-
-async fn by_reason(letters: &DeadLetters) -> Result<BTreeMap<String, u64>, Error> {
-    let mut counts = BTreeMap::new();
-    for letter in letters.list(None, None, None, LETTERS).await?.letters {
-        *counts
-            .entry(format!("{}: {}", letter.class, letter.reason))
-            .or_default() += 1;
-    }
-    Ok(counts)
 }
