@@ -11,7 +11,8 @@ use black_box::{Emulator, TestDir, until};
 use iothub::{Hub, Kind, Method};
 use serde_json::{Value, json};
 
-use self::script::{Device, room};
+use self::script::Device;
+pub(crate) use self::script::room;
 use crate::client::{client, id};
 use crate::device_operations::covers;
 use crate::stage::{SOON, Stage};

@@ -14,7 +14,7 @@ use black_box::{Installation, NatsServer, TestDir, workspace};
 use serde_json::{Value, json};
 
 const EXAMPLE: &str = "deploy/mender-iothub.toml";
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     "crates/README.md",
     "deploy/README.md",
@@ -26,6 +26,7 @@ const DOCUMENTS: [&str; 11] = [
     "deploy/runbook/restore.md",
     "deploy/mender/README.md",
     "deploy/replace-iot-manager.md",
+    "deploy/tutorial.md",
 ];
 
 fn read(path: impl AsRef<Path>) -> Result<String> {

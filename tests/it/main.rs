@@ -33,6 +33,7 @@ mod status;
 mod sweep;
 mod tenants;
 mod threats;
+mod tutorial;
 mod twins;
 mod webhooks;
 mod workspace;

@@ -21,7 +21,7 @@ use crate::conformance::Who;
 use crate::stage::SOON;
 
 /// An SDK with the script that uses it.
-pub(super) struct Sdk {
+pub(crate) struct Sdk {
     kind: AzureSdk,
     installed: InstalledSdk,
 }
@@ -41,6 +41,11 @@ impl Sdk {
         }
     }
 
+    /// Where it is.
+    pub(crate) fn installed(&self) -> &InstalledSdk {
+        &self.installed
+    }
+
     fn script(&self) -> PathBuf {
         self.kind.scripts().join(match self.kind {
             AzureSdk::Python => "device.py",
@@ -50,7 +55,7 @@ impl Sdk {
 }
 
 /// The SDK and an address for the hub; `None`, with a word, on a machine that has one of them not.
-pub(super) async fn room(kind: AzureSdk, test: &str) -> Result<Option<(Sdk, Ipv4Addr)>> {
+pub(crate) async fn room(kind: AzureSdk, test: &str) -> Result<Option<(Sdk, Ipv4Addr)>> {
     let installed = match tokio::task::spawn_blocking(move || kind.installed()).await? {
         Ok(installed) => installed,
         Err(reason) => {
