@@ -133,9 +133,9 @@ async fn path_variable() -> Result<String> {
         folders.push(binary.path().await?);
     }
     let parents = folders.iter().filter_map(|path| path.parent());
-    let mut path: String = parents.map(|it| format!("{}:", it.display())).collect();
-    path.push_str(&std::env::var("PATH")?);
-    Ok(path)
+    let mut path: Vec<_> = parents.map(|it| it.display().to_string()).collect();
+    path.push(std::env::var("PATH")?);
+    Ok(path.join(":"))
 }
 
 #[tokio::test]

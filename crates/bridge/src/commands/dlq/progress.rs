@@ -13,7 +13,7 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Bar {
     what: &'static str,
     of: u64,
-    bar: Option<ProgressBar>,
+    drawn: Option<ProgressBar>,
     lines: Mutex<Lines>,
 }
 
@@ -25,7 +25,7 @@ struct Lines {
 impl Bar {
     /// `what` was done with so many of `of` letters.
     pub(super) fn new(what: &'static str, of: u64) -> Self {
-        let bar = (of > 1 && std::io::stderr().is_terminal()).then(|| {
+        let drawn = (of > 1 && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new(of);
             let template = "{msg} {pos} of {len} [{wide_bar}] {eta} left";
             if let Ok(style) = ProgressStyle::with_template(template) {
@@ -36,7 +36,7 @@ impl Bar {
         Self {
             what,
             of,
-            bar,
+            drawn,
             lines: Mutex::new(Lines {
                 done: 0,
                 last: Instant::now(),
@@ -46,7 +46,7 @@ impl Bar {
 
     /// One more is done.
     pub(super) fn step(&self) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = &self.drawn {
             bar.inc(1);
             return;
         }
@@ -60,7 +60,7 @@ impl Bar {
 
     /// Something to say beside it.
     pub(super) fn say(&self, text: &str) {
-        match &self.bar {
+        match &self.drawn {
             Some(bar) => bar.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),
         }
@@ -68,7 +68,7 @@ impl Bar {
 
     /// Leaves the terminal as it was.
     pub(super) fn end(&self) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = &self.drawn {
             bar.finish_and_clear();
         }
     }

@@ -16,7 +16,8 @@ pub(super) async fn run(letters: &DeadLetters, args: &Purge, output: Output) -> 
     let filter = filter(letters, &args.letters).await?;
     let chosen = choose(letters, &filter).await?;
     let count = chosen.len() as u64;
-    if !args.yes && !(may_ask(args, output) && count > 0) {
+    let asks = count > 0 && may_ask(args, output);
+    if !args.yes && !asks {
         return print::result(output, &json!({"would_remove": count}), |_| {
             let letters = so_many(count);
             format!("would remove {letters} for good; do it with --yes")

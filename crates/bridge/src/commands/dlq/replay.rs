@@ -66,8 +66,8 @@ async fn replay(replaying: &Replaying, plan: Plan, args: &Replay) -> anyhow::Res
             bar.say("stopping; once more ends it at once");
         })
     };
-    let step = |_: &ReplayEntry| bar.step();
-    let replayed = replaying.run(plan, &how, &stop, &step).await;
+    let count = |_: &ReplayEntry| bar.step();
+    let replayed = replaying.run(plan, &how, &stop, &count).await;
     stopping.abort();
     bar.end();
     Ok(replayed?)

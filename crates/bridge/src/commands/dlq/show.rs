@@ -55,12 +55,11 @@ fn in_words(letter: &Letter) -> String {
     facts.extend(headers.map(|(name, value)| ("header", format!("{name}: {value}"))));
     let mut text = print::facts(facts);
     text.push('\n');
-    match std::str::from_utf8(&letter.body) {
-        Ok(body) => text.push_str(body),
-        Err(_) => {
-            text.push_str("not text; in base64 (--raw prints the bytes):\n");
-            text.push_str(&STANDARD.encode(&letter.body));
-        }
+    if let Ok(body) = std::str::from_utf8(&letter.body) {
+        text.push_str(body);
+    } else {
+        text.push_str("not text; in base64 (--raw prints the bytes):\n");
+        text.push_str(&STANDARD.encode(&letter.body));
     }
     print::harmless(text)
 }
