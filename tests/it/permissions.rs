@@ -95,7 +95,7 @@ const PUBLISH: &[(&str, &[&str])] = &[
     ),
     (
         "$JS.API.CONSUMER.CREATE.IOTHUB_OUTCOMES.a.iothub.outcome.*.*",
-        &["worker", "operator"],
+        &["worker", "setup", "operator"],
     ),
     // Streams and consumers.
     ("$JS.API.STREAM.CREATE.WORKFLOWS", &["mender"]),

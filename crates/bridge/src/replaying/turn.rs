@@ -20,10 +20,15 @@ pub(super) struct Held {
 
 impl Held {
     pub(super) async fn take(turns: &KvSweeps, holder: &str) -> Result<Self, Refused> {
-        let lease = match turns.take_replay_turn(holder).await? {
+        let mut turn = turns.take_replay_turn(holder).await?;
+        if matches!(&turn, Turn::Taken { holder } if holder.is_empty()) {
+            // Somebody was quicker: looked at again, to tell who.
+            turn = turns.take_replay_turn(holder).await?;
+        }
+        let lease = match turn {
             Turn::Mine(lease) => lease,
             Turn::Taken { holder } if holder.is_empty() => {
-                return Err(Refused::Busy("somebody was quicker".to_owned()));
+                return Err(Refused::Busy("others ask at this moment".to_owned()));
             }
             Turn::Taken { holder } => return Err(Refused::Busy(holder)),
             Turn::NotDue(_) => return Err(Refused::Busy("one has just ended".to_owned())),
