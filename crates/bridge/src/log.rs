@@ -1,14 +1,24 @@
 //! What is logged and how.
+//!
+//! Levels say who must act. `error`: somebody must. `warn`: it will heal by itself, but look. `info`: what
+//! was decided. `debug`: details. A line carries tenant, device, event and trace of the message that was
+//! in work; warnings and errors that repeat are told once a minute, with the number left out.
+
+mod fields;
+mod lines;
+mod repeats;
+mod shape;
 
 use std::io::IsTerminal as _;
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{ConfigError, Log, LogFormat};
+use lines::Lines;
+use shape::Shape;
 
 /// Whether the filter is one.
 pub(crate) fn check(log: &Log) -> Result<(), ConfigError> {
@@ -21,20 +31,14 @@ fn filter(log: &Log) -> Result<EnvFilter, ConfigError> {
 
 /// Sends log lines to standard error, which leaves standard output to results.
 pub(crate) fn start(log: &Log) -> Result<(), ConfigError> {
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter(log)?)
-        .with_writer(std::io::stderr);
-    let harmless = filter_fn(is_harmless);
-    match log.format {
-        LogFormat::Text => {
-            let lines = lines.with_ansi(std::io::stderr().is_terminal());
-            lines.finish().with(harmless).init();
-        }
-        LogFormat::Json => {
-            let lines = lines.json().flatten_event(true);
-            lines.finish().with(harmless).init();
-        }
-    }
+    let filter = filter(log)?.and(filter_fn(is_harmless));
+    let shape = match log.format {
+        LogFormat::Text if std::io::stderr().is_terminal() => Shape::Coloured,
+        LogFormat::Text => Shape::Text,
+        LogFormat::Json => Shape::Json,
+    };
+    let lines = Lines::new(shape, std::io::stderr).with_filter(filter);
+    tracing_subscriber::registry().with(lines).init();
     Ok(())
 }
 

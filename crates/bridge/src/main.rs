@@ -16,6 +16,7 @@ mod run;
 mod screen;
 mod session;
 mod sweeping;
+mod trace;
 mod webhook;
 
 use std::process::ExitCode;

@@ -31,6 +31,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::adapters::{
     HubFactory, Integrations, MenderPort, Receivers, RecordStore, StoreError, StorePort,
@@ -40,6 +41,7 @@ use crate::config::Config;
 use crate::keys::{self, SealingKeys};
 use crate::log;
 use crate::session::Session;
+use crate::trace;
 use iot_manager::{Apis, IOT_MANAGER};
 use metrics::{Counted, Metrics};
 use ops::Told;
@@ -322,10 +324,11 @@ async fn reconcile(config: &Config, worker: Arc<Worker>, mut intake: Intake, tol
         let worker = Arc::clone(&worker);
         let device = task.about.clone();
         let handle = move |task: Task<NatsAck>| {
-            let worker = Arc::clone(&worker);
-            async move {
+            let (worker, span) = (Arc::clone(&worker), trace::span_of(&task));
+            let handled = async move {
                 worker.handle(task).await;
-            }
+            };
+            handled.instrument(span)
         };
         dispatcher.dispatch(device, task, handle).await;
     }
