@@ -17,7 +17,7 @@ use super::{
     judge::{Foreign, Scene},
     mender,
     progress::{Counts, Progress},
-    stage::{IN_FLIGHT, Stage},
+    stage::{IN_FLIGHT, Ingress, Stage},
 };
 
 /// Identities made by hand under ids that Mender accepts too, and under ids that it does not know.
@@ -73,6 +73,11 @@ impl<'a> Play<'a> {
             });
         }
         hub::let_requests_fail(&stage.emulator).await?;
+        // Whoever calls by HTTP is told at once that a message cannot be read: no letter comes of it.
+        let malformed = match stage.ingress {
+            Ingress::Stream => malformed(&occupied[0]),
+            Ingress::Http => Vec::new(),
+        };
         Ok(Self {
             ledger: Ledger::open(stage.nats.jetstream().await?).await?,
             stage,
@@ -80,7 +85,7 @@ impl<'a> Play<'a> {
             kills: 0,
             progress,
             seed,
-            malformed: malformed(&occupied[0]),
+            malformed,
             fleet: Fleet::of(devices, born, quiet),
             occupied,
             foreign,
@@ -104,7 +109,9 @@ impl<'a> Play<'a> {
     /// Everybody's first status, strangers' ids included.
     async fn first_act(&mut self) -> Result<()> {
         let simulator = &self.stage.simulator;
-        mender::publish_raw(simulator, &self.malformed[0]).await?;
+        if let Some(body) = self.malformed.first() {
+            mender::publish_raw(simulator, body).await?;
+        }
         let accepted = |id: &String| Change {
             id: id.clone(),
             status: Status::Accepted,
@@ -123,7 +130,7 @@ impl<'a> Play<'a> {
     /// decommissions.
     async fn second_act(&mut self) -> Result<()> {
         let simulator = &self.stage.simulator;
-        for body in &self.malformed[1..] {
+        for body in self.malformed.iter().skip(1) {
             mender::publish_raw(simulator, body).await?;
         }
         for squad in self.fleet.squads() {

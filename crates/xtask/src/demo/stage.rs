@@ -17,6 +17,7 @@ pub(super) struct Stage {
     pub(super) simulator: Simulator,
     pub(super) emulator: Emulator,
     pub(super) nats: NatsServer,
+    pub(super) ingress: Ingress,
     /// Where the records are, if not in NATS.
     _mongo: Option<MongoServer>,
 }
@@ -81,6 +82,7 @@ impl Stage {
             simulator,
             emulator,
             nats,
+            ingress,
             _mongo: mongo,
         })
     }
