@@ -7,6 +7,7 @@ use async_nats::jetstream::{self, stream};
 use black_box::{
     Emulator, Installation, MongoServer, NatsCluster, NatsServer, Proxy, Simulator, Worker,
 };
+use futures::future::try_join_all;
 
 /// What is to be started.
 #[derive(Debug, Clone)]
@@ -157,12 +158,13 @@ impl Stage {
         if plan.tenants == 0 {
             return self.command(&set, key).await;
         }
-        for tenant in 0..plan.tenants {
-            let name = format!("t{tenant}");
-            let arguments: Vec<&str> = set.into_iter().chain(["--tenant", &name]).collect();
-            self.command(&arguments, key).await?;
-        }
-        Ok(())
+        // Each takes the second after which workers know of it: all at once.
+        let names: Vec<String> = (0..plan.tenants).map(|n| format!("t{n}")).collect();
+        let setting = names.iter().map(async |name| {
+            let arguments: Vec<&str> = set.into_iter().chain(["--tenant", name]).collect();
+            self.command(&arguments, key).await
+        });
+        try_join_all(setting).await.map(drop)
     }
 
     /// The hub's host and port, as the workers know it.
