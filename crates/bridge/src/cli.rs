@@ -33,25 +33,42 @@ pub(crate) use sweep::{Adopt, Resync, Sweep};
 pub(crate) use twin::{Call, Job, NewJob, OneJob, OneTwin, Twin, TwinCommand};
 pub(crate) use webhook::{Webhook, WebhookSet};
 
+/// What the help of each command shows apart from its own options.
+const EVERYWHERE: &str = "Options of every command";
+
 /// Keeps Azure IoT Hub's identity registry in step with the Mender server.
 ///
 /// `setup` makes the streams, `integration set` names a tenant's hub, `run` is the worker.
 /// The other commands look at what the worker has done, or ask it to do something again.
 #[derive(Debug, Parser)]
-#[command(name = "mender-iothub", version, propagate_version = true)]
+#[command(
+    name = "mender-iothub",
+    version,
+    propagate_version = true,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."
+)]
 pub(crate) struct Cli {
     /// The configuration file (TOML). Every key can also be set as `MENDER_IOTHUB__SECTION__KEY`.
+    /// `config example` prints one with all keys.
     #[arg(
         long,
         short,
         global = true,
         env = "MENDER_IOTHUB_CONFIG",
-        value_name = "FILE"
+        value_name = "FILE",
+        help_heading = EVERYWHERE
     )]
     pub(crate) config: Option<PathBuf>,
 
     /// How results are printed.
-    #[arg(long, short, global = true, value_enum, default_value_t = Output::Text)]
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_enum,
+        default_value_t = Output::Text,
+        help_heading = EVERYWHERE
+    )]
     pub(crate) output: Output,
 
     /// As `log.level`.
@@ -75,6 +92,13 @@ pub(crate) enum Output {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Runs the worker until it is told to stop (SIGTERM, Ctrl-C).
+    ///
+    /// It takes events from NATS and makes the hubs agree. Any number of workers may run beside each
+    /// other. Servers that are not there are waited for, and the log says for which. Told to stop, it
+    /// ends what it has begun first; killed, it loses nothing: another worker, or the next start,
+    /// goes on.
+    ///
+    /// `config check` says whether it would start, `doctor` whether everything around it is right.
     Run,
     /// Makes or updates the streams, buckets and consumers in NATS. May be repeated.
     Setup(Setup),
