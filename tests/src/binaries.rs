@@ -40,13 +40,6 @@ impl Binary {
         }
     }
 
-    fn package(self) -> &'static str {
-        match self {
-            Self::MenderIothub => "bridge",
-            Self::IothubEmulator | Self::MenderSimulator => self.name(),
-        }
-    }
-
     /// The executable, built first if need be.
     pub async fn path(self) -> Result<PathBuf> {
         tokio::task::spawn_blocking(move || self.find_once()).await?
@@ -73,7 +66,9 @@ impl Binary {
 
     fn build(self) -> Result<PathBuf> {
         let mut cargo = workspace::cargo();
-        cargo.args(["build", "--package", self.package(), "--bin", self.name()]);
+        // Of the whole workspace, as the test command builds them: a package by itself has other
+        // features switched on, and all that it depends on would be built once more.
+        cargo.args(["build", "--workspace", "--locked", "--bin", self.name()]);
         cargo
             .args(["--message-format", "json-render-diagnostics"])
             .stderr(Stdio::inherit());
