@@ -10,6 +10,7 @@ mod harden;
 mod integration;
 mod keys;
 mod log;
+mod observe;
 mod print;
 mod replaying;
 mod run;

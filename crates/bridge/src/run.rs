@@ -4,10 +4,12 @@
 //! hubs and Mender, says once what it waits for, and begins when they are there. When told to
 //! stop it takes no new work, ends what is in flight, and leaves the rest unacknowledged.
 
+mod health;
 mod http;
 mod iot_manager;
 mod metrics;
 mod ops;
+mod outlook;
 mod readiness;
 mod replays;
 pub(crate) mod signals;
@@ -42,21 +44,27 @@ use crate::keys::{self, SealingKeys};
 use crate::log;
 use crate::session::Session;
 use crate::trace;
+use health::{Health, Heart};
 use iot_manager::{Apis, IOT_MANAGER};
 use metrics::{Counted, Metrics};
 use ops::Told;
-use readiness::Readiness;
+use outlook::Outlook;
+use readiness::{Need, Readiness};
 use twins::{TWINS, Twins};
 use waiting::until_there;
 use webhooks::Webhooks;
 
-const NATS: &str = "NATS";
-const STREAMS: &str = "the streams in NATS";
-const RECORDS: &str = "the store of device records";
-const MENDER: &str = "Mender's deviceconfig";
-const HUB: &str = "a hub";
+const NATS: Need = Need::new("NATS", "nats");
+const STREAMS: Need = Need::new("the streams in NATS", "streams");
+const RECORDS: Need = Need::new("the store of device records", "store");
+const MENDER: Need = Need::new("Mender's deviceconfig", "deviceconfig");
+const HUB: Need = Need::new("a hub", "hub");
 /// How often the things that the worker needs are looked at again.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Nothing that a message is held for takes longer: see `jetstream`, which gives up holding it then.
+const STUCK: Duration = Duration::from_secs(15 * 60);
+/// How often whoever waits for messages says that it does.
+const BEAT_EVERY: Duration = Duration::from_secs(5);
 /// One hub has at most one in so many of the messages in work waiting for its answers.
 const HUBS_SHARE: usize = 4;
 /// A device that no hub has: asking for it shows that the hub answers.
@@ -75,34 +83,22 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     needs.extend(config.twin.enabled.then_some(TWINS));
     needs.extend(config.iot_manager.is_on().then_some(IOT_MANAGER));
     let readiness = Readiness::waiting_for(&needs);
-    let counted = Counted::default();
-    let metrics = Metrics::new(counted.clone());
-    let address = http::serve(
-        &config.http.listen,
-        readiness.clone(),
-        metrics,
-        stop.clone(),
-    )
-    .await?;
+    let seen = Seen {
+        counted: Counted::default(),
+        outlook: Outlook::default(),
+        health: Health::start(stop.clone()),
+        told: Arc::new(Told::new(readiness.clone())),
+    };
+    let metrics = Metrics::new(&seen);
+    let (health, listen) = (seen.health.clone(), &config.http.listen);
+    let address = http::serve(listen, health, readiness.clone(), metrics, stop.clone()).await?;
     let apis = Apis::start(&config, &parts, &stop).await?;
     tell(address, apis.as_ref());
-    let told = Arc::new(Told::new(readiness.clone()));
-    tokio::spawn(ops::answer(
-        session.clone(),
-        Arc::clone(&told),
-        stop.clone(),
-    ));
+    let told = Arc::clone(&seen.told);
+    tokio::spawn(ops::answer(session.clone(), told, stop.clone()));
     let apis = apis.map(|apis| Box::pin(apis.run(&readiness, &stop)));
     let worker = Box::pin(async {
-        let ended = run_worker(
-            &config,
-            &session,
-            parts,
-            &counted,
-            (&readiness, &told),
-            &stop,
-        )
-        .await;
+        let ended = run_worker(&config, &session, parts, &seen, &stop).await;
         stop.cancel();
         ended
     });
@@ -119,15 +115,23 @@ fn tell(http: SocketAddr, apis: Option<&Apis>) {
     println!("{addresses}");
 }
 
+/// What can be seen of the worker from outside.
+struct Seen {
+    counted: Counted,
+    outlook: Outlook,
+    health: Health,
+    told: Arc<Told>,
+}
+
 /// The worker itself, from waiting for its servers to the end of what is in flight.
 async fn run_worker(
     config: &Config,
     session: &Session,
     parts: Parts,
-    counted: &Counted,
-    (readiness, told): (&Readiness, &Arc<Told>),
+    seen: &Seen,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
+    let readiness = seen.told.readiness();
     let Some(opened) = Box::pin(open(session, &parts, readiness, stop)).await else {
         return Ok(());
     };
@@ -140,8 +144,8 @@ async fn run_worker(
         readiness.clone(),
         stop.clone(),
     );
-    let looking = tokio::spawn(looking);
-    Box::pin(work(config, session, parts, opened, counted, told, stop)).await?;
+    let looking = tokio::spawn(seen.health.lives("looks", stop, looking));
+    Box::pin(work(config, session, parts, opened, seen, stop)).await?;
     looking.await?;
     if let Some(mongo) = mongo {
         mongo.close().await;
@@ -163,10 +167,10 @@ async fn work(
     session: &Session,
     parts: Parts,
     opened: Opened,
-    counted: &Counted,
-    told: &Told,
+    seen: &Seen,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
+    let (counted, health, told) = (&seen.counted, &seen.health, &seen.told);
     let Opened {
         devices,
         integrations,
@@ -181,20 +185,28 @@ async fn work(
         };
         let ingest = Ingest::new(&session.context, streams.clone(), how);
         counted.ingest.get_or_init(|| ingest.counters());
-        beside.spawn(ingest.run(stop.clone()));
+        beside.spawn(health.lives("ingest", stop, ingest.run(stop.clone())));
     }
     let advisories = Advisories::new(&session.context, streams.clone());
     counted.advisories.get_or_init(|| advisories.counters());
-    beside.spawn(advisories.run(stop.clone()));
+    beside.spawn(health.lives("advisories", stop, advisories.run(stop.clone())));
+    let outlook = seen.outlook.clone().run(
+        session.clone(),
+        config.source.enabled,
+        told.readiness().clone(),
+        stop.clone(),
+    );
+    beside.spawn(health.lives("outlook", stop, outlook));
     if config.sweep.enabled {
         let (config, session) = (config.clone(), session.clone());
-        beside.spawn(sweeper::run(config, session, stop.clone()));
+        let sweeps = sweeper::run(config, session, stop.clone());
+        beside.spawn(health.lives("sweeper", stop, sweeps));
     }
     if config.webhook.enabled {
         let webhooks = Webhooks::new(config, Arc::clone(&parts.keys), parts.receivers);
         counted.webhooks.get_or_init(|| webhooks.counters());
         let own = Session::begin(config, "mender-iothub webhooks").await?;
-        beside.spawn(webhooks.run(own, stop.clone()));
+        beside.spawn(health.lives("webhooks", stop, webhooks.run(own, stop.clone())));
     }
     let twins = if config.twin.enabled {
         let (keys, factory) = (Arc::clone(&parts.keys), Arc::clone(&parts.factory));
@@ -208,14 +220,16 @@ async fn work(
         ahead: config.worker.in_flight,
         max_deliveries,
     };
-    beside.spawn(replays::run(session.clone(), stop.clone()));
+    let replays = replays::run(session.clone(), stop.clone());
+    beside.spawn(health.lives("replays", stop, replays));
     let intake = Intake::start(&session.context, streams.clone(), how, stop.clone());
     counted.intake.get_or_init(|| intake.counters());
     let counters = Arc::clone(&counted.worker);
     let (mender, settings) = (parts.mender, settings(config));
     let worker = Reconciler::new(devices, integrations, mender, streams, settings, counters)
         .with_most_per_hub(config.worker.in_flight / HUBS_SHARE);
-    let reconciled = reconcile(config, told.watching(worker), intake, told);
+    let heart = health.heart("dispatcher", STUCK);
+    let reconciled = reconcile(config, told.watching(worker), intake, told, &heart);
     tokio::join!(reconciled, OptionFuture::from(twins));
     beside.join_all().await;
     Ok(())
@@ -318,9 +332,15 @@ async fn any_hub_answers(integrations: &Integrations, tenants: &[TenantId]) -> R
 }
 
 /// Takes messages until the worker is told to stop, then ends what is in flight.
-async fn reconcile(config: &Config, worker: Arc<Worker>, mut intake: Intake, told: &Told) {
+async fn reconcile(
+    config: &Config,
+    worker: Arc<Worker>,
+    mut intake: Intake,
+    told: &Told,
+    heart: &Heart,
+) {
     let dispatcher = told.dispatching(Dispatcher::new(config.worker.in_flight));
-    while let Some(task) = intake.next().await {
+    while let Some(task) = next(&mut intake, heart).await {
         let worker = Arc::clone(&worker);
         let device = task.about.clone();
         let handle = move |task: Task<NatsAck>| {
@@ -341,6 +361,18 @@ async fn reconcile(config: &Config, worker: Arc<Worker>, mut intake: Intake, tol
             devices = dispatcher.devices(),
             "unfinished work is delivered again"
         );
+    }
+}
+
+/// The next message. Waiting for one is no standstill; waiting for a place among those in work is, in
+/// the end.
+async fn next(intake: &mut Intake, heart: &Heart) -> Option<Task<NatsAck>> {
+    let mut next = std::pin::pin!(intake.next());
+    loop {
+        heart.beat();
+        if let Ok(task) = tokio::time::timeout(BEAT_EVERY, &mut next).await {
+            return task;
+        }
     }
 }
 

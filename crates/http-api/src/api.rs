@@ -1,11 +1,13 @@
 //! From a request to its answer.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_LENGTH, HeaderValue, LOCATION};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use futures::FutureExt as _;
 use tokio::sync::Semaphore;
@@ -15,6 +17,7 @@ use crate::ports::Backend;
 use crate::reply::Reply;
 use crate::request_id::RequestId;
 use crate::route::{self, Endpoint, Found, Offered};
+use crate::watch::{Answered, Watch};
 
 /// What callers may use up.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +45,7 @@ impl Default for Limits {
 pub struct Api<B> {
     pub(crate) backend: B,
     pub(crate) limits: Limits,
+    watch: Option<Arc<dyn Watch>>,
     places: Semaphore,
     stopping: AtomicBool,
 }
@@ -67,9 +71,17 @@ impl<B: Backend> Api<B> {
         Self {
             backend,
             limits,
+            watch: None,
             places: Semaphore::new(limits.in_flight),
             stopping: AtomicBool::new(false),
         }
+    }
+
+    /// The same, with somebody who hears of each answer.
+    #[must_use]
+    pub fn watched_by(mut self, watch: Arc<dyn Watch>) -> Self {
+        self.watch = Some(watch);
+        self
     }
 
     /// From now on the health check says that the service is going away.
@@ -83,8 +95,12 @@ impl<B: Backend> Api<B> {
 
     /// Answers one request. It may be dropped at any time: the caller has gone.
     pub async fn answer(&self, offered: Offered, request: Request<Body>) -> Response<Body> {
+        let begun = Instant::now();
         let id = RequestId::of(request.headers());
-        let work = AssertUnwindSafe(self.reply(offered, request, &id));
+        let (parts, body) = request.into_parts();
+        let found = route::find(offered, &parts.method, parts.uri.path());
+        let (route, method) = (found.route(), route::method(&parts.method));
+        let work = AssertUnwindSafe(self.reply(found, parts, body, &id));
         let reply = work.catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(request = id.as_str(), "a request made the service panic");
             Reply::error(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
@@ -98,12 +114,19 @@ impl<B: Backend> Api<B> {
             }
             _ => tracing::trace!(request, status, "answered a request"),
         }
+        if let Some(watch) = &self.watch {
+            watch.answered(&Answered {
+                method,
+                route,
+                status: reply.status,
+                took: begun.elapsed(),
+            });
+        }
         reply.into_response(&id)
     }
 
-    async fn reply(&self, offered: Offered, request: Request<Body>, id: &RequestId) -> Reply {
-        let (parts, body) = request.into_parts();
-        let (endpoint, found) = match route::find(offered, &parts.method, parts.uri.path()) {
+    async fn reply(&self, found: Found, parts: Parts, body: Body, id: &RequestId) -> Reply {
+        let (endpoint, found) = match found {
             Found::Endpoint(endpoint, found) => (endpoint, found),
             Found::Nothing => return Reply::not_found(),
             Found::Redirect(path) => return redirect(&parts.method, path, parts.uri.query()),

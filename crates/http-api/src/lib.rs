@@ -30,11 +30,13 @@ mod request_id;
 mod route;
 mod server;
 mod state;
+mod watch;
 
 pub use api::{Api, Limits};
 pub use connection_string::{MASK, masked};
-pub use route::Offered;
+pub use route::{Offered, routes};
 pub use server::{Sockets, serve};
+pub use watch::{Answered, Watch};
 
 #[cfg(test)]
 mod testing;

@@ -91,6 +91,13 @@ const ROUTES: [(Method, &str, Endpoint); 16] = [
     (Method::GET, "events", Endpoint::Events),
 ];
 
+/// Method and route of everything that can be asked; `:` stands for any one part of a path.
+pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES
+        .iter()
+        .map(|(method, pattern, _)| (name(method), *pattern))
+}
+
 /// What a method and a path lead to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -100,6 +107,25 @@ pub(crate) enum Found {
     /// The methods that the path has.
     WrongMethod(Vec<&'static str>),
     Nothing,
+}
+
+impl Found {
+    /// The route, or nothing.
+    pub(crate) fn route(&self) -> &'static str {
+        let Self::Endpoint(endpoint, _) = self else {
+            return "";
+        };
+        let mut routes = ROUTES.iter();
+        routes
+            .find(|(.., of)| of == endpoint)
+            .map_or("", |(_, pattern, _)| *pattern)
+    }
+}
+
+/// One of the methods that routes have, or `OTHER`.
+pub(crate) fn method(method: &Method) -> &'static str {
+    let known = ROUTES.iter().any(|(of, ..)| of == method);
+    if known { name(method) } else { "OTHER" }
 }
 
 pub(crate) fn find(offered: Offered, method: &Method, path: &str) -> Found {

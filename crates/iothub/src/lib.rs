@@ -172,6 +172,7 @@ mod token;
 mod transfer;
 mod transport;
 mod twin;
+mod watch;
 
 pub use authentication::{
     Authentication, DeviceKeys, InvalidDeviceKey, InvalidThumbprint, Thumbprint,
@@ -202,6 +203,7 @@ pub use secret::Secret;
 pub use statistics::DeviceStatistics;
 pub use transfer::{NewTransfer, Transfer};
 pub use twin::Twin;
+pub use watch::{Ended, Watch, operation};
 
 /// The examples of the README are tested, too.
 #[cfg(doctest)]

@@ -1,11 +1,13 @@
 //! How to call a hub, and the HTTP client that follows from it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use outbound::GuardedResolver;
 pub use outbound::SetupError;
 
 use crate::host::HostName;
+use crate::watch::Watch;
 
 /// How to call a hub.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub struct Options {
     pub max_body: usize,
     /// What the hub's logs call us.
     pub user_agent: String,
+    /// Who hears of each operation.
+    pub watch: Option<Arc<dyn Watch>>,
 }
 
 impl Default for Options {
@@ -34,6 +38,7 @@ impl Default for Options {
             extra_root_pem: None,
             max_body: 8 * 1024 * 1024,
             user_agent: concat!("iothub/", env!("CARGO_PKG_VERSION")).to_owned(),
+            watch: None,
         }
     }
 }

@@ -5,11 +5,14 @@
 //! who knows what else has happened meanwhile. The time limit covers the operation as a whole,
 //! repetition included, so that a caller may reckon with it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::{HeaderMap, Request, StatusCode};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 use zeroize::Zeroizing;
 
 use crate::clock::HubClock;
@@ -18,9 +21,12 @@ use crate::error::{self, Error, Result};
 use crate::host::HostName;
 use crate::options::{Options, SetupError, http_client};
 use crate::token::TokenCache;
+use crate::watch::{Ended, Watch, operation};
 
 /// As much of a refusal as is read. Real ones have a few hundred bytes.
 const MAX_REFUSAL: usize = 64 * 1024;
+/// Says which trace a request belongs to.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The way to one hub: connections, token and clock.
 #[derive(Debug)]
@@ -32,6 +38,7 @@ pub(crate) struct Transport {
     clock: HubClock,
     request_timeout: Duration,
     max_body: usize,
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl Transport {
@@ -45,6 +52,7 @@ impl Transport {
             max_body,
             ..
         } = options;
+        let watch = options.watch.clone();
         Ok(Self {
             http: http_client(&host, options)?,
             host,
@@ -53,6 +61,7 @@ impl Transport {
             clock: HubClock::default(),
             request_timeout,
             max_body,
+            watch,
         })
     }
 
@@ -71,20 +80,58 @@ impl Transport {
 
     /// The same, for requests that are not like most.
     pub(crate) async fn send_as(&self, request: Request<Bytes>, manner: Manner) -> Result<Answer> {
+        let operation = operation(&request);
+        let span = self.span(operation, &request);
         let begun = Instant::now();
+        let result = self.attempts(request, manner, begun);
+        let result = result.instrument(span.clone()).await;
+        let (error, took) = (result.as_ref().err(), begun.elapsed());
+        record(&span, &result);
+        if let Some(watch) = &self.watch {
+            watch.ended(&Ended {
+                operation,
+                error,
+                took,
+            });
+        }
+        let elapsed_ms = took.as_millis();
+        match error {
+            None => tracing::debug!(operation, elapsed_ms, "hub answered"),
+            Some(error) => tracing::debug!(operation, elapsed_ms, %error, "hub call failed"),
+        }
+        result
+    }
+
+    async fn attempts(
+        &self,
+        mut request: Request<Bytes>,
+        manner: Manner,
+        begun: Instant,
+    ) -> Result<Answer> {
         let limit = self.request_timeout.max(manner.at_least);
+        let traceparent = self.watch.as_ref().and_then(|watch| watch.traceparent());
+        request
+            .headers_mut()
+            .extend(traceparent.map(|value| (TRACEPARENT, value)));
         let mut result = self.attempt(&request, manner, begun, limit).await;
         if let Err(Failure::TokenRefused(_)) = result {
             result = self.attempt(&request, manner, begun, limit).await;
         }
-        let result = result.map_err(Failure::into_error);
-        let elapsed_ms = begun.elapsed().as_millis();
-        let (method, path) = (request.method(), request.uri().path());
-        match &result {
-            Ok(_) => tracing::debug!(%method, path, elapsed_ms, "hub answered"),
-            Err(error) => tracing::debug!(%method, path, elapsed_ms, %error, "hub call failed"),
-        }
-        result
+        result.map_err(Failure::into_error)
+    }
+
+    /// A span by OpenTelemetry's conventions for HTTP clients, without ids and query.
+    fn span(&self, operation: &'static str, request: &Request<Bytes>) -> Span {
+        tracing::info_span!(
+            "hub request",
+            otel.name = operation,
+            otel.kind = "client",
+            otel.status_code = Empty,
+            otel.status_description = Empty,
+            http.request.method = %request.method(),
+            http.response.status_code = Empty,
+            server.address = %self.host,
+        )
     }
 
     async fn attempt(
@@ -166,6 +213,21 @@ pub(crate) struct Manner {
     pub(crate) at_least: Duration,
     /// Whether a 400 may be a result.
     pub(crate) takes_400: bool,
+}
+
+/// Says in the span how it ended.
+fn record(span: &Span, result: &Result<Answer>) {
+    let status = match result {
+        Ok(answer) => Some(answer.status.as_u16()),
+        Err(error) => error.status(),
+    };
+    if let Some(status) = status {
+        span.record("http.response.status_code", status);
+    }
+    if let Err(error) = result {
+        span.record("otel.status_code", "ERROR");
+        span.record("otel.status_description", tracing::field::display(error));
+    }
 }
 
 /// A failed attempt.

@@ -247,6 +247,7 @@ fn letter(advisory: &Advisory, class: DeadClass, message: &Message) -> DeadLette
             subject: message.subject.to_string(),
             body: message.payload.to_vec(),
             headers: headers::pairs(message.headers.as_ref()),
+            since: None,
         },
     }
 }

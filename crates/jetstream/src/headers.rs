@@ -24,6 +24,11 @@ pub(crate) const TRUNCATED: &str = "Iothub-Dlq-Truncated";
 /// The place of a device in the list of its message, on dead letters of one device of several.
 pub(crate) const LIST_INDEX: &str = "Iothub-List-Index";
 
+/// The trace that a message belongs to (<https://www.w3.org/TR/trace-context/>).
+pub(crate) const TRACEPARENT: &str = "traceparent";
+/// Length of the header in its present version.
+const TRACEPARENT_LENGTH: usize = 55;
+
 /// The longest event id that a header may bring.
 const MAX_EVENT_ID: usize = 128;
 
@@ -49,6 +54,14 @@ pub(crate) fn is_servers(name: &str) -> bool {
 pub(crate) fn append(headers: &mut HeaderMap, name: &str, value: &str) {
     if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
         headers.append(name, value);
+    }
+}
+
+/// Says of `copy` that it belongs to the trace of the message it was made from.
+pub(crate) fn copy_trace(copy: &mut HeaderMap, of: Option<&HeaderMap>) {
+    let trace = of.and_then(|headers| headers.get(TRACEPARENT));
+    if let Some(trace) = trace.filter(|trace| trace.as_str().len() == TRACEPARENT_LENGTH) {
+        append(copy, TRACEPARENT, trace.as_str());
     }
 }
 
@@ -99,6 +112,19 @@ mod tests {
         let mut headers = HeaderMap::new();
         append(&mut headers, "a", "1\r\nNats-Msg-Id: x");
         assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn an_event_stays_in_the_trace_of_its_message_unless_that_is_none() {
+        let copy_of = |trace: &str| {
+            let (mut message, mut copy) = (HeaderMap::new(), HeaderMap::new());
+            append(&mut message, TRACEPARENT, trace);
+            copy_trace(&mut copy, Some(&message));
+            pairs(Some(&copy))
+        };
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(copy_of(trace), [(TRACEPARENT.to_owned(), trace.to_owned())]);
+        assert_eq!(copy_of(&"x".repeat(1_000)), []);
     }
 
     #[test]

@@ -225,6 +225,7 @@ impl Ingest {
             &format!("{stream}:{sequence}:{stored}:{index}"),
         );
         append(&mut headers, header::EVENT_ID, &event.id.0);
+        headers::copy_trace(&mut headers, delivery.message.headers.as_ref());
         let subject = self.streams.names.event_subject(&event.about);
         let body = messages::to_body(&event);
         publish(&self.context, subject, headers, body.into()).await?;
@@ -257,6 +258,7 @@ impl Ingest {
                 subject: message.subject.to_string(),
                 body: message.payload.to_vec(),
                 headers,
+                since: None,
             },
         };
         let outcome = Some(outcome);

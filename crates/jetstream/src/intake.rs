@@ -23,7 +23,7 @@ use crate::{
     headers::{self, SCHEDULE_TARGET, append},
     opened::{Dead, Opened},
     pull::{Delivery, Puller, Source},
-    streams::copy_headers,
+    streams::{append_since, copy_headers},
 };
 
 /// How long a message waits that could not be dead-lettered.
@@ -126,13 +126,16 @@ impl Intake {
         if delivery.delivered > 1 {
             count(&self.counters.redelivered);
         }
-        let opened = Opened::new(
+        let mut opened = Opened::new(
             &self.streams.names,
             &delivery.message,
             &format!("{}-{}", delivery.stream, delivery.sequence),
         );
         let published_at = timestamp(delivery.published);
         let delivered = delivery.delivered;
+        if !opened.wake_up {
+            opened.payload.since.get_or_insert(published_at);
+        }
         let ack = self.ack(delivery, &opened);
         if delivered > i64::from(self.settings.max_deliveries) {
             count(&self.counters.poison);
@@ -174,6 +177,7 @@ impl Intake {
     fn ack(&self, delivery: Delivery, opened: &Opened) -> NatsAck {
         let mut headers = HeaderMap::new();
         copy_headers(&mut headers, &opened.payload);
+        append_since(&mut headers, &opened.payload);
         if opened.wake_up {
             append(&mut headers, header::WAKE_UP, "1");
         }

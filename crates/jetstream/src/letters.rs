@@ -194,6 +194,7 @@ mod tests {
                     ("K".to_owned(), "v".to_owned()),
                     ("Authorization".to_owned(), "Bearer sesame".to_owned()),
                 ],
+                since: None,
             },
         }
     }

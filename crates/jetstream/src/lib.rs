@@ -14,6 +14,7 @@
 mod ack;
 mod advisories;
 mod assets;
+mod backlog;
 mod connect;
 mod dead_letters;
 mod devices;
@@ -45,6 +46,7 @@ mod tail;
 
 pub use ack::NatsAck;
 pub use advisories::{Advisories, AdvisoryCounters};
+pub use backlog::{Backlog, Waiting, backlog};
 pub use connect::{Auth, ConnectOptions, Refusals, check_server, connect, context};
 pub use dead_letters::{DeadLetters, Letter, Life, Replayed};
 pub use devices::KvDevices;

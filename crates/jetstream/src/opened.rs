@@ -1,7 +1,7 @@
 //! A message of the event stream taken apart, and what is left of one that is given up.
 
 use async_nats::Message;
-use lifecycle::{DeviceRef, Done, Event, EventId, Outcome};
+use lifecycle::{DeviceRef, Done, Event, EventId, Outcome, Timestamp};
 use messages::{Malformed, OutcomeMessage, header};
 use reconciler::ports::{DeadClass, DeadLetter, Payload, PortResult, Streams as _};
 
@@ -48,6 +48,8 @@ impl Opened {
         let mut pairs = headers::pairs(message.headers.as_ref());
         let wake_up = headers::find(&pairs, header::WAKE_UP).is_some();
         let own_name = EventId(own_name.to_owned());
+        let since = headers::find(&pairs, header::SINCE_US).and_then(|text| text.parse().ok());
+        pairs.retain(|(name, _)| name != header::SINCE_US);
         let mut wrong = headers::replay(&pairs).err();
         let id = match headers::event_id(&pairs) {
             Ok(Some(id)) => {
@@ -77,6 +79,7 @@ impl Opened {
                 subject: message.subject.to_string(),
                 body: message.payload.to_vec(),
                 headers: pairs,
+                since: since.map(Timestamp::from_micros),
             },
         }
     }

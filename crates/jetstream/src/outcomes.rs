@@ -15,21 +15,10 @@ use lifecycle::{DeviceRef, EventId, Outcome, Timestamp};
 use messages::{OutcomeMessage, header};
 use tokio::time::Instant;
 
-use crate::{
-    Error, Names, Result, devices::timestamp, error::api_error, headers::OUTCOME, open,
-    streams::outcome_name,
-};
+use crate::{Error, Names, Result, devices::timestamp, error::api_error, headers::OUTCOME, open};
 
 /// Reading stops with an error after this long without a message.
 pub(crate) const SILENCE: Duration = Duration::from_secs(10);
-/// Every outcome.
-const ALL: [Outcome; 5] = [
-    Outcome::Applied,
-    Outcome::Unchanged,
-    Outcome::Superseded,
-    Outcome::Ignored,
-    Outcome::Dead,
-];
 
 /// A count of the log, and how far it has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +32,7 @@ pub struct Counted {
 impl Default for Counted {
     fn default() -> Self {
         Self {
-            outcomes: ALL.map(|outcome| (outcome, 0)).into(),
+            outcomes: Outcome::ALL.map(|outcome| (outcome, 0)).into(),
             last: 0,
         }
     }
@@ -86,8 +75,8 @@ impl Outcomes {
         while let Some(message) = reading.next().await? {
             let headers = message.headers.as_ref();
             let name = headers.and_then(|headers| headers.get(OUTCOME));
-            let known = |outcome: &Outcome| Some(outcome_name(*outcome)) == name.map(AsRef::as_ref);
-            if let Some(outcome) = ALL.into_iter().find(known) {
+            let known = |outcome: &Outcome| Some(outcome.name()) == name.map(AsRef::as_ref);
+            if let Some(outcome) = Outcome::ALL.into_iter().find(known) {
                 *counted.outcomes.entry(outcome).or_default() += 1;
             }
             counted.last = message.info().map_or(counted.last, |it| it.stream_sequence);

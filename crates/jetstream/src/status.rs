@@ -146,7 +146,7 @@ async fn oldest_event(context: &Context, names: &Names, now: Option<&str>) -> Op
     Some(now.since(first).as_secs())
 }
 
-fn age(first: &str, now: Option<&str>) -> Option<Duration> {
+pub(crate) fn age(first: &str, now: Option<&str>) -> Option<Duration> {
     let first: jiff::Timestamp = first.parse().ok()?;
     let now = now.map_or_else(|| Some(jiff::Timestamp::now()), |now| now.parse().ok())?;
     now.duration_since(first).try_into().ok()
@@ -157,14 +157,27 @@ pub(crate) async fn ask<T: DeserializeOwned>(
     context: &Context,
     subject: String,
 ) -> Result<Option<T>> {
+    ask_with(context, subject, &json!({})).await
+}
+
+/// The same, with more to say.
+pub(crate) async fn ask_with<T: DeserializeOwned>(
+    context: &Context,
+    subject: String,
+    body: &serde_json::Value,
+) -> Result<Option<T>> {
     let answer: serde_json::Value = context
-        .request(subject, &json!({}))
+        .request(subject, body)
         .await
         .map_err(|error| Error::unavailable("failed to ask for the state", &error))?;
     if let Some(error) = answer.get("error") {
         let error: async_nats::jetstream::Error = serde_json::from_value(error.clone())
             .map_err(|error| Error::unavailable("failed to ask for the state", &error))?;
-        let missing = [ErrorCode::STREAM_NOT_FOUND, ErrorCode::CONSUMER_NOT_FOUND];
+        let missing = [
+            ErrorCode::STREAM_NOT_FOUND,
+            ErrorCode::CONSUMER_NOT_FOUND,
+            ErrorCode::NO_MESSAGE_FOUND,
+        ];
         if missing.contains(&error.error_code()) {
             return Ok(None);
         }

@@ -9,7 +9,7 @@ use async_nats::{
     jetstream::{Context, stream::Stream},
 };
 use futures::future::try_join_all;
-use lifecycle::{DeviceRef, Done, Event, Outcome, Timestamp};
+use lifecycle::{DeviceRef, Done, Event, Timestamp};
 use messages::{AuditMessage, OutcomeMessage, header};
 use reconciler::ports::{DeadLetter, Payload, PortResult, Streams};
 use reconciler::sweep::Notices;
@@ -71,7 +71,7 @@ impl NatsStreams {
         let subject = self
             .names
             .outcome_subject(tenant.as_deref(), device.as_deref());
-        let outcome = outcome_name(message.outcome);
+        let outcome = message.outcome.name();
         let mut headers = HeaderMap::new();
         let name = format!("outcome:{}:{}", message.event_id, message.replay);
         append(&mut headers, MESSAGE_ID, &header::safe(&name));
@@ -94,7 +94,7 @@ impl NatsStreams {
         // Who cannot tell keeps the dead letter: one too many does no harm.
         let first = self.outcomes.direct_get(stored.sequence).await.ok();
         let first = first.and_then(|first| first.headers.get(OUTCOME).map(ToString::to_string));
-        Ok(first.is_none_or(|first| first == outcome_name(message.outcome)))
+        Ok(first.is_none_or(|first| first == message.outcome.name()))
     }
 }
 
@@ -108,6 +108,7 @@ impl Streams for NatsStreams {
         let mut headers = HeaderMap::new();
         let body = carrying.map_or_else(Vec::new, |payload| {
             copy_headers(&mut headers, payload);
+            append_since(&mut headers, payload);
             payload.body.clone()
         });
         append(&mut headers, header::WAKE_UP, "1");
@@ -131,6 +132,7 @@ impl Streams for NatsStreams {
             subject: self.names.event_subject(&event.about),
             body: messages::to_body(event),
             headers,
+            since: None,
         }
     }
 
@@ -165,21 +167,18 @@ pub(crate) fn copy_headers(headers: &mut HeaderMap, payload: &Payload) {
     }
 }
 
+/// Says when the event was first stored, for the copies of its message that do not tell.
+pub(crate) fn append_since(headers: &mut HeaderMap, payload: &Payload) {
+    if let Some(since) = payload.since {
+        append(headers, header::SINCE_US, &since.as_micros().to_string());
+    }
+}
+
 /// The value of [`SCHEDULE`] for one time. The server publishes at once what is due already.
 pub(crate) fn at(due: Timestamp) -> String {
     let time = jiff::Timestamp::from_microsecond(due.as_micros());
     let time = time.unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     format!("@at {time}")
-}
-
-pub(crate) const fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Applied => "applied",
-        Outcome::Unchanged => "unchanged",
-        Outcome::Superseded => "superseded",
-        Outcome::Ignored => "ignored",
-        Outcome::Dead => "dead",
-    }
 }
 
 #[cfg(test)]

@@ -17,10 +17,7 @@ use futures::StreamExt as _;
 use lifecycle::{DeviceId, Outcome, TenantId, Timestamp};
 use messages::{Malformed, OutcomeMessage};
 
-use crate::{
-    Error, Outcomes, Result, devices::timestamp, headers::OUTCOME, outcomes::SILENCE,
-    streams::outcome_name,
-};
+use crate::{Error, Outcomes, Result, devices::timestamp, headers::OUTCOME, outcomes::SILENCE};
 
 /// Messages that are looked at first to find the last few of some kind, and how many times more
 /// each time that they are too few.
@@ -43,7 +40,7 @@ impl Wanted {
     fn takes(&self, message: &jetstream::Message) -> bool {
         let headers = message.headers.as_ref();
         let name = headers.and_then(|headers| headers.get(OUTCOME));
-        let same = |outcome: &Outcome| Some(outcome_name(*outcome)) == name.map(AsRef::as_ref);
+        let same = |outcome: &Outcome| Some(outcome.name()) == name.map(AsRef::as_ref);
         self.outcomes.is_empty() || self.outcomes.iter().any(same)
     }
 }

@@ -239,6 +239,29 @@ pub enum Outcome {
     Dead,
 }
 
+impl Outcome {
+    /// All of them, in their order.
+    pub const ALL: [Self; 5] = [
+        Self::Applied,
+        Self::Unchanged,
+        Self::Superseded,
+        Self::Ignored,
+        Self::Dead,
+    ];
+
+    /// Its name on the wire, in logs and in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Superseded => "superseded",
+            Self::Ignored => "ignored",
+            Self::Dead => "dead",
+        }
+    }
+}
+
 /// An event that has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Done {

@@ -25,6 +25,27 @@ pub enum Service {
 }
 
 impl Service {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Deviceauth,
+        Self::Deviceconfig,
+        Self::Inventory,
+        Self::Useradm,
+        Self::Workflows,
+    ];
+
+    /// Its name as Mender writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deviceauth => "deviceauth",
+            Self::Deviceconfig => "deviceconfig",
+            Self::Inventory => "inventory",
+            Self::Useradm => "useradm",
+            Self::Workflows => "workflows",
+        }
+    }
+
     /// Where the service's internal API begins.
     pub(crate) fn api(self) -> &'static str {
         match self {
@@ -40,13 +61,7 @@ impl Service {
 
 impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Deviceauth => "deviceauth",
-            Self::Deviceconfig => "deviceconfig",
-            Self::Inventory => "inventory",
-            Self::Useradm => "useradm",
-            Self::Workflows => "workflows",
-        })
+        f.write_str(self.name())
     }
 }
 

@@ -25,6 +25,7 @@ mod page;
 mod path;
 mod transport;
 mod useradm;
+mod watch;
 mod workflows;
 
 pub use base_url::BaseUrlError;
@@ -34,4 +35,5 @@ pub use error::{Error, Result, Service};
 pub use inventory::Inventory;
 pub use options::{Options, SetupError};
 pub use useradm::{Judged, Useradm};
+pub use watch::Watch;
 pub use workflows::Workflows;

@@ -1,16 +1,20 @@
 //! What a client is made with, and why it may not be made.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base_url::BaseUrlError;
+use crate::watch::Watch;
 
 /// Limits of a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// How long one request may take from connecting to the last byte of the answer.
     pub timeout: Duration,
     /// How long connecting alone may take.
     pub connect_timeout: Duration,
+    /// Who hears of each request.
+    pub watch: Option<Arc<dyn Watch>>,
 }
 
 impl Default for Options {
@@ -20,6 +24,7 @@ impl Default for Options {
         Self {
             timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(3),
+            watch: None,
         }
     }
 }

@@ -5,20 +5,26 @@
 //! arrives comes from something else.
 
 use std::error::Error as _;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use crate::base_url::BaseUrl;
 use crate::error::{Error, Result, Service};
 use crate::options::{Options, SetupError};
+use crate::watch::Watch;
 
 /// Longest text of a service that is quoted in an error.
 const MAX_REASON: usize = 200;
 /// How much of the body of a failure is read to find that text.
 const MAX_FAILURE_BODY: usize = 16 * 1024;
+/// Says which trace a request belongs to.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// A connection pool to one service.
 #[derive(Debug, Clone)]
@@ -26,6 +32,7 @@ pub(crate) struct Transport {
     client: Client,
     base: BaseUrl,
     service: Service,
+    watch: Option<Arc<dyn Watch>>,
 }
 
 /// One request, before it is sent.
@@ -85,6 +92,7 @@ impl Transport {
             client,
             base,
             service,
+            watch: options.watch,
         })
     }
 
@@ -95,6 +103,36 @@ impl Transport {
         expected: StatusCode,
         limit: usize,
     ) -> Result<Answer> {
+        let begun = Instant::now();
+        let span = self.span(&call);
+        let sent = self.exchange(call, expected, limit);
+        let result = sent.instrument(span.clone()).await;
+        let error = result.as_ref().err();
+        if let Some(error) = error {
+            span.record("otel.status_code", "ERROR");
+            span.record("otel.status_description", tracing::field::display(error));
+        }
+        if let Some(watch) = &self.watch {
+            watch.ended(self.service, error, begun.elapsed());
+        }
+        result
+    }
+
+    /// A span by OpenTelemetry's conventions for HTTP clients, without ids and query.
+    fn span(&self, call: &Call) -> Span {
+        tracing::info_span!(
+            "mender request",
+            otel.name = format_args!("{} {}", call.method, self.service),
+            otel.kind = "client",
+            otel.status_code = Empty,
+            otel.status_description = Empty,
+            peer.service = %self.service,
+            http.request.method = %call.method,
+            http.response.status_code = Empty,
+        )
+    }
+
+    async fn exchange(&self, call: Call, expected: StatusCode, limit: usize) -> Result<Answer> {
         let quotable = call.quotable;
         let response = self
             .request(call)
@@ -102,6 +140,7 @@ impl Transport {
             .await
             .map_err(|error| self.unsent(error))?;
         let (status, headers) = (response.status(), response.headers().clone());
+        Span::current().record("http.response.status_code", status.as_u16());
         if status != expected {
             return Err(self.failure(response, quotable).await);
         }
@@ -120,7 +159,10 @@ impl Transport {
 
     fn request(&self, call: Call) -> RequestBuilder {
         let url = self.base.join(&call.path, &call.query);
-        let request = self.client.request(call.method, url).headers(call.headers);
+        let mut request = self.client.request(call.method, url).headers(call.headers);
+        if let Some(traceparent) = self.watch.as_ref().and_then(|watch| watch.traceparent()) {
+            request = request.header(TRACEPARENT, traceparent);
+        }
         match call.body {
             Some(body) => request.header(CONTENT_TYPE, "application/json").body(body),
             None => request,

@@ -13,6 +13,10 @@ pub const REPLAY_OF: &str = "Iothub-Replay-Of";
 /// Marks a wake-up, to be told from an event.
 pub const WAKE_UP: &str = "Iothub-Wake-Up";
 
+/// On a wake-up, and on an event that was published anew: when the event was first stored, in
+/// microseconds since 1970 by the server's clock. Only for what is measured.
+pub const SINCE_US: &str = "Iothub-Since-Us";
+
 /// Class of a dead letter: one of [`CLASSES`].
 pub const DLQ_CLASS: &str = "Iothub-Dlq-Class";
 /// Why, in words without secrets and without input; see [`safe`].

@@ -132,6 +132,13 @@ impl Crowd {
         self.most.min(queue)
     }
 
+    /// How many requests to this hub are under way.
+    pub(crate) fn under_way(&self, hub: &str) -> usize {
+        self.lock()
+            .get(hub)
+            .map_or(0, |requests| requests.open.len())
+    }
+
     fn leave(&self, place: &Place) {
         let mut hubs = self.lock();
         let Some(requests) = hubs.get_mut(&place.hub) else {

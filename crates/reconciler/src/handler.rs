@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lifecycle::{
@@ -15,6 +15,7 @@ use lifecycle::{
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::clock::ServerClock;
+use crate::counters::Counters;
 use crate::crowd::{Crowd, Place};
 use crate::gate::{Gate, Pass, Suspension};
 use crate::pacer::HubPace;
@@ -50,23 +51,6 @@ pub enum Ended {
     Acknowledged,
     /// Left for a redelivery.
     Left,
-}
-
-/// What has been done since the start. Only ever counts up.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Outcomes published, in the order of [`lifecycle::Outcome`]'s variants.
-    pub outcomes: [AtomicU64; 5],
-    /// Hub reads sent.
-    pub hub_reads: AtomicU64,
-    /// Hub writes sent.
-    pub hub_writes: AtomicU64,
-    /// Connection strings delivered.
-    pub deliveries: AtomicU64,
-    /// Wake-ups scheduled.
-    pub wake_ups: AtomicU64,
-    /// Compare-and-sets lost to somebody else.
-    pub lost: AtomicU64,
 }
 
 /// Drives devices to what Mender wants of them.
@@ -174,6 +158,11 @@ where
     /// How fast the hubs are asked at present.
     pub fn paces(&self) -> Vec<HubPace> {
         self.gate.paces()
+    }
+
+    /// How many requests for events to this hub have no answer yet.
+    pub fn under_way(&self, hub: &str) -> usize {
+        self.crowd.under_way(hub)
     }
 
     /// Handles one message to its end.
@@ -426,9 +415,11 @@ where
         }
     }
 
-    pub(crate) fn count_outcomes(&self, ended: &[Done]) {
+    pub(crate) fn count_outcomes(&self, work: &Work, ended: &[Done]) {
         for done in ended {
-            self.counters.outcomes[done.outcome as usize].fetch_add(1, Ordering::Relaxed);
+            let since = work.bytes_of(&done.event).and_then(|bytes| bytes.since);
+            let took = since.map(|since| self.clock.now().since(since));
+            self.counters.ended(done.outcome, took);
         }
     }
 }

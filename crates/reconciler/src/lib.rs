@@ -7,6 +7,7 @@ mod census;
 mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod counters;
 mod crowd;
 mod dispatch;
 mod gate;
@@ -19,7 +20,8 @@ pub mod sweep;
 
 pub use census::{Census, CensusRow, InHub, Progress};
 pub use clock::ServerClock;
+pub use counters::{Counters, Delays};
 pub use dispatch::Dispatcher;
 pub use gate::Suspension;
-pub use handler::{Counters, Ended, Reconciler, Settings};
+pub use handler::{Ended, Reconciler, Settings};
 pub use pacer::{HubPace, Pacer, PerMinute};

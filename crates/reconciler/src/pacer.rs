@@ -39,6 +39,10 @@ pub struct HubPace {
     pub present: PerMinute,
     /// No request goes out before this time has passed.
     pub paused_for: Duration,
+    /// Requests that had to wait since the start, those that were sent away included.
+    pub waits: u64,
+    /// The sum of the waits for which a place was taken.
+    pub waited: Duration,
     /// Refusals for being too busy since the start, those of one burst counted once.
     pub refusals: u64,
     /// How long ago the last of them came.
@@ -67,10 +71,18 @@ struct Pace {
     /// No request before this time.
     paused_until: Instant,
     last_refusal: Option<Instant>,
-    refusals: u64,
+    told: Told,
     /// When the last request was due, and the smoothed distance between requests.
     last_start: Instant,
     gap: Duration,
+}
+
+/// What is counted since the start, whatever is allowed meanwhile.
+#[derive(Debug, Default, Clone, Copy)]
+struct Told {
+    waits: u64,
+    waited: Duration,
+    refusals: u64,
 }
 
 impl Pace {
@@ -85,7 +97,7 @@ impl Pace {
             back_at: now,
             paused_until: now,
             last_refusal: None,
-            refusals: 0,
+            told: Told::default(),
             last_start: now,
             gap: floor,
         }
@@ -103,7 +115,9 @@ impl Pace {
             allowed: self.allowed,
             present: a_minute(self.interval),
             paused_for: self.paused_until.saturating_duration_since(now),
-            refusals: self.refusals,
+            waits: self.told.waits,
+            waited: self.told.waited,
+            refusals: self.told.refusals,
             last_refusal: self.last_refusal.map(|last| now.duration_since(last)),
         }
     }
@@ -129,10 +143,12 @@ impl Pacer {
         self.with(hub, allowed, now, |pace| {
             let start = pace.start(now);
             let wait = start.saturating_duration_since(now);
+            pace.told.waits += u64::from(!wait.is_zero());
             if wait > patience {
                 pace.back_at = start.max(pace.back_at + pace.interval);
                 return Err(pace.back_at.saturating_duration_since(now));
             }
+            pace.told.waited += wait;
             pace.next = pace.next.max(start) + pace.interval;
             let distance = start.saturating_duration_since(pace.last_start).min(IDLE);
             pace.gap = (pace.gap * 15 + distance) / 16;
@@ -160,7 +176,7 @@ impl Pacer {
                 let refused_at = pace.interval.max(pace.gap);
                 pace.interval = (refused_at * 4 / 3).clamp(pace.floor, SLOWEST.max(pace.floor));
                 pace.last_refusal = Some(now);
-                pace.refusals += 1;
+                pace.told.refusals += 1;
             }
         });
     }
@@ -200,7 +216,11 @@ impl Pacer {
                 .or_insert_with(|| Pace::new(allowed, now)),
         };
         if pace.allowed != allowed {
-            *pace = Pace::new(allowed, now);
+            let told = pace.told;
+            *pace = Pace {
+                told,
+                ..Pace::new(allowed, now)
+            };
         }
         change(pace)
     }
@@ -240,6 +260,20 @@ mod tests {
         assert_eq!(after.paused_for, Duration::from_secs(6));
         assert_eq!(after.refusals, 1, "those of one burst count once");
         assert_eq!(after.last_refusal, Some(Duration::from_secs(4)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_are_counted_and_outlast_a_change_of_what_is_allowed() {
+        let pacer = Pacer::default();
+        // The first goes at once, and so does the second: a tenth of a minute's allowance.
+        for _ in 0..3 {
+            reserve(&pacer, Some(10));
+        }
+        let sent_away = pacer.reserve("h", Some(10), Duration::from_secs(1));
+        assert!(sent_away.is_err());
+        reserve(&pacer, Some(20));
+        let shown = &pacer.paces()[0];
+        assert_eq!((shown.waits, shown.waited), (2, Duration::from_secs(6)));
         reserve(&pacer, None);
         assert_eq!(pacer.paces()[0].present, None, "nothing limits it");
     }

@@ -62,7 +62,7 @@ where
             }
             Effect::Report(ended) => {
                 self.streams.report(&ended).await?;
-                self.count_outcomes(&ended);
+                self.count_outcomes(work, &ended);
                 for done in &ended {
                     tracing::info!(
                         tenant = %done.event.about.tenant, device = %done.event.about.device,
@@ -165,6 +165,9 @@ where
         let failure = result.as_ref().err().map(|(failure, _)| failure);
         self.gate
             .learn(hub.integration(), hub.allowed_per_minute(), failure);
+        if let Err((_, Fate::Unknown)) = &result {
+            count(&self.counters.unanswered);
+        }
         tracing::debug!(device = %work.about.device, ?request, ok = result.is_ok(), "hub request");
         let result = result.map(|seen| {
             let facts = seen.as_ref().map(|seen| seen.facts.clone());
@@ -198,9 +201,14 @@ where
             return Err((late, Fate::Done));
         }
         count(&self.counters.deliveries);
-        self.mender
+        let delivered = self
+            .mender
             .deliver(&work.about, hub.integration(), &held.identity, key)
-            .await
+            .await;
+        if delivered.is_err() {
+            count(&self.counters.failed_deliveries);
+        }
+        delivered
     }
 
     async fn tag(
@@ -239,7 +247,9 @@ where
             attempts: parked.attempts,
             payload,
         };
-        self.streams.dead_letter(&letter).await
+        self.streams.dead_letter(&letter).await?;
+        self.counters.dead(letter.class);
+        Ok(())
     }
 }
 

@@ -236,6 +236,8 @@ pub struct Payload {
     pub body: Vec<u8>,
     /// Its headers, in order; ours included.
     pub headers: Vec<(String, String)>,
+    /// When the event was first stored, by the server's clock: for what is measured only.
+    pub since: Option<Timestamp>,
 }
 
 /// Why something went to the dead-letter stream.

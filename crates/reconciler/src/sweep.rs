@@ -24,7 +24,7 @@ use std::time::Duration;
 
 pub use pass::Sweeper;
 pub use ports::{HubList, HubPage, HubRow, Known, Notebook, Notices, Registry, RegistryPage, Seen};
-pub use report::{Finding, Report, Trouble};
+pub use report::{Finding, Found, Report, Trouble};
 
 /// How a pass goes about it.
 #[derive(Debug, Clone)]

@@ -17,6 +17,7 @@ pub(crate) fn bytes_of(event: &Event) -> Payload {
         subject: event.id.0.clone(),
         body: event.replay.to_be_bytes().to_vec(),
         headers: Vec::new(),
+        since: None,
     }
 }
 

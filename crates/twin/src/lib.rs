@@ -32,6 +32,7 @@ pub use audit::NotRecorded;
 pub use endpoint::Endpoint;
 pub use error::TwinError;
 pub use hub::{Target, TwinHub};
+pub use messages::twin::ErrorCode;
 pub use messages::twin::TwinDocument;
 pub use messages::{AuditMessage, DeviceId, ModuleId, TenantId};
-pub use service::{QUEUE_GROUP, SERVICE_NAME, StartError, TwinService};
+pub use service::{QUEUE_GROUP, SERVICE_NAME, StartError, TwinService, Watch};

@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 use crate::address::tokens;
 use crate::admission::{Admission, Place};
 use crate::answer::{Call, in_turn};
-use crate::{Access, BySubject, Endpoint, Limits, TwinError, TwinHub};
+use crate::{Access, BySubject, Endpoint, Limits, TwinError, TwinHub, Verb};
 
 /// Name of the micro service, as `nats micro ls` shows it.
 pub const SERVICE_NAME: &str = "iothub-twin";
@@ -28,6 +28,9 @@ pub const SERVICE_NAME: &str = "iothub-twin";
 pub const QUEUE_GROUP: &str = "iothub-twin";
 
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+
+/// Hears of every answer: the verb, the code of an error, and how long it took.
+pub type Watch = Arc<dyn Fn(Verb, Option<ErrorCode>, Duration) + Send + Sync>;
 
 /// The service could not be registered with the NATS server.
 #[derive(Debug, thiserror::Error)]
@@ -53,16 +56,19 @@ impl TwinService {
         prefix: &str,
         hub: H,
     ) -> Result<Self, StartError> {
-        Self::start_with(client, prefix, hub, BySubject, Limits::default()).await
+        let nobody: Watch = Arc::new(|_, _, _| {});
+        Self::start_with(client, prefix, hub, BySubject, Limits::default(), nobody).await
     }
 
-    /// As [`TwinService::start`], with another way to decide on access and other limits.
+    /// As [`TwinService::start`], with another way to decide on access, other limits, and somebody who
+    /// hears of each answer.
     pub async fn start_with<H: TwinHub, A: Access>(
         client: Client,
         prefix: &str,
         hub: H,
         access: A,
         limits: Limits,
+        watch: Watch,
     ) -> Result<Self, StartError> {
         let service = client
             .service_builder()
@@ -82,6 +88,7 @@ impl TwinService {
             hub,
             access,
             limits,
+            watch,
         });
         let dispatcher = tokio::spawn(dispatch(shared, Admission::new(limits), requests));
         Ok(Self {
@@ -131,6 +138,7 @@ struct Shared<H, A> {
     hub: H,
     access: A,
     limits: Limits,
+    watch: Watch,
 }
 
 type Requests = stream::SelectAll<BoxStream<'static, (Endpoint, Request)>>;
@@ -149,7 +157,10 @@ async fn dispatch<H: TwinHub, A: Access>(
                 None => break,
                 Some((endpoint, request)) => match admit(&admission, endpoint, &request) {
                     Err(Refusal::Silent) => {}
-                    Err(Refusal::With(error)) => reply(endpoint, &request, Err(error)).await,
+                    Err(Refusal::With(error)) => {
+                        (shared.watch)(endpoint.verb, Some(error.code()), Duration::ZERO);
+                        reply(endpoint, &request, Err(error)).await;
+                    }
                     Ok(place) => {
                         let served = serve(Arc::clone(&shared), endpoint, request, place);
                         under_way.spawn(served);
@@ -204,7 +215,10 @@ async fn serve<H: TwinHub, A: Access>(
         body: &request.message.payload,
         received: Instant::now(),
     };
+    let received = call.received;
     let answer = in_turn(&shared.hub, &shared.access, call, &place, &shared.limits).await;
+    let code = answer.as_ref().err().map(TwinError::code);
+    (shared.watch)(endpoint.verb, code, received.elapsed());
     reply(endpoint, &request, answer).await;
 }
 

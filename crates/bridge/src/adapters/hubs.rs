@@ -15,6 +15,7 @@ use super::store::IntegrationPort;
 use crate::config::{Config, ConfigError};
 use crate::integration::{Clear, Integration, IntegrationError, Login};
 use crate::keys::SealingKeys;
+use crate::observe;
 
 /// How long a stored integration is trusted before it is looked up again.
 const FRESH_FOR: Duration = Duration::from_secs(1);
@@ -47,6 +48,7 @@ impl HubFactory {
             request_timeout: hub.request_timeout(),
             connect_timeout: hub.request_timeout().min(Duration::from_secs(10)),
             extra_root_pem,
+            watch: Some(observe::requests().clone()),
             ..Options::default()
         };
         Ok(Self {

@@ -9,6 +9,7 @@ use reconciler::ports::Mender;
 
 use super::keys::fingerprint;
 use crate::config::{self, ConfigError};
+use crate::observe;
 
 /// Clients of Mender's services.
 #[derive(Clone)]
@@ -23,7 +24,7 @@ impl MenderPort {
         let bad =
             |key: &str, error: &dyn std::fmt::Display| ConfigError(format!("`{key}`: {error}"));
         Ok(Self {
-            deviceauth: Deviceauth::new(&config.deviceauth_url, options)
+            deviceauth: Deviceauth::new(&config.deviceauth_url, options.clone())
                 .map_err(|error| bad("mender.deviceauth_url", &error))?,
             deviceconfig: Deviceconfig::new(&config.deviceconfig_url, options)
                 .map_err(|error| bad("mender.deviceconfig_url", &error))?,
@@ -39,9 +40,11 @@ impl MenderPort {
 /// The limits of all clients of Mender's services.
 pub(super) fn options(config: &config::Mender) -> mender::Options {
     let timeout = Duration::from_millis(config.request_timeout_ms);
+    let usual = mender::Options::default();
     mender::Options {
         timeout,
-        connect_timeout: mender::Options::default().connect_timeout.min(timeout),
+        connect_timeout: usual.connect_timeout.min(timeout),
+        watch: Some(observe::requests().clone()),
     }
 }
 

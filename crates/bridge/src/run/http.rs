@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -12,13 +12,15 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::metrics::Metrics;
+use super::health::Health;
+use super::metrics::{Format, Metrics};
 use super::readiness::Readiness;
 use crate::config::ConfigError;
 
 /// What the handlers look at.
 #[derive(Clone)]
 struct Shown {
+    health: Health,
     readiness: Readiness,
     metrics: Metrics,
 }
@@ -37,6 +39,7 @@ pub(crate) fn check(listen: &str) -> Result<(), ConfigError> {
 /// Listens, and says where.
 pub(crate) async fn serve(
     listen: &str,
+    health: Health,
     readiness: Readiness,
     metrics: Metrics,
     stop: CancellationToken,
@@ -46,10 +49,14 @@ pub(crate) async fn serve(
         .with_context(|| format!("cannot listen on `http.listen` {listen}"))?;
     let address = listener.local_addr()?;
     let routes = Router::new()
-        .route("/healthz", get(StatusCode::NO_CONTENT))
+        .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page))
-        .with_state(Shown { readiness, metrics });
+        .with_state(Shown {
+            health,
+            readiness,
+            metrics,
+        });
     tokio::spawn(async move {
         let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned());
         if let Err(error) = served.await {
@@ -59,25 +66,46 @@ pub(crate) async fn serve(
     Ok(address)
 }
 
-async fn readyz(State(shown): State<Shown>) -> Response {
-    let missing = shown.readiness.missing();
-    if missing.is_empty() {
-        return Json(json!({"ready": true})).into_response();
+/// Whether the process moves; if not, restart it. What it waits for is told by [`readyz`].
+async fn healthz(State(shown): State<Shown>) -> Response {
+    let stuck = shown.health.stuck();
+    if stuck.is_empty() {
+        return StatusCode::NO_CONTENT.into_response();
     }
-    let waiting: Vec<_> = missing
+    let stuck: Vec<_> = stuck
         .iter()
-        .map(|(need, why)| json!({"for": need, "because": why}))
+        .map(|(part, why)| json!({"part": part, "because": why}))
         .collect();
-    let body = Json(json!({"ready": false, "waiting": waiting}));
+    let body = Json(json!({"healthy": false, "stuck": stuck}));
     (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
 }
 
-async fn metrics_page(State(shown): State<Shown>) -> Response {
-    match shown.metrics.encode() {
-        Ok(text) => {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, kind)], text).into_response()
-        }
+/// Whether everything is there that the worker needs, and how each of it is.
+async fn readyz(State(shown): State<Shown>) -> Response {
+    let all = shown.readiness.all();
+    let dependencies: Vec<_> = all
+        .iter()
+        .map(|one| {
+            json!({
+                "name": one.label, "what": one.words, "ready": one.state.is_ok(),
+                "because": one.state.as_ref().err(), "since_s": one.lasts().as_secs(),
+            })
+        })
+        .collect();
+    let ready = all.iter().all(|one| one.state.is_ok());
+    let body = Json(json!({"ready": ready, "dependencies": dependencies}));
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, body).into_response()
+}
+
+async fn metrics_page(State(shown): State<Shown>, headers: HeaderMap) -> Response {
+    let format = Format::wanted(&headers);
+    match shown.metrics.encode(format) {
+        Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

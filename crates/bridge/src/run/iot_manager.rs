@@ -15,14 +15,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
-use super::readiness::Readiness;
+use super::readiness::{Need, Readiness};
 use super::waiting::until_there;
 use crate::adapters::{IotManagerPort, RecordStore};
 use crate::config::{Config, ConfigError, IotManager};
+use crate::observe;
 use crate::session::Session;
 
 /// What the worker waits for here.
-pub(super) const IOT_MANAGER: &str = "iot-manager's APIs";
+pub(super) const IOT_MANAGER: Need = Need::new("iot-manager's APIs", "iot_manager");
 
 /// The APIs, listening already.
 pub(super) struct Apis {
@@ -51,7 +52,9 @@ impl Apis {
             in_flight: settings.in_flight,
             ..Limits::default()
         };
-        let api = Arc::new(Api::new(port.clone(), limits));
+        let watch = observe::served();
+        watch.expect_requests();
+        let api = Arc::new(Api::new(port.clone(), limits).watched_by(watch.clone()));
         let mut serving = JoinSet::new();
         let mut addresses = json!({});
         for (listen, offered) in listeners(settings) {

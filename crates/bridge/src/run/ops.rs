@@ -55,8 +55,13 @@ impl Told {
         Arc::clone(self.dispatcher.get_or_init(|| Arc::new(dispatcher)))
     }
 
+    /// The worker, once there is one.
+    pub(super) fn worker(&self) -> Option<&Arc<Worker>> {
+        self.worker.get()
+    }
+
     fn status(&self) -> WorkerStatus {
-        let worker = self.worker.get();
+        let worker = self.worker();
         let (paces, suspended) = worker.map_or_else(Default::default, |worker| {
             (worker.paces(), worker.suspensions())
         });

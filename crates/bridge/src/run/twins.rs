@@ -12,7 +12,7 @@ use mongo::Mongo;
 use tokio_util::sync::CancellationToken;
 use twin::{Limits, TwinService};
 
-use super::readiness::Readiness;
+use super::readiness::{Need, Readiness};
 use super::waiting::until_there;
 use crate::adapters::{HubFactory, Integrations, RecordStore, Recorded, TwinAccess, TwinPort};
 use crate::config::Config;
@@ -20,7 +20,7 @@ use crate::keys::SealingKeys;
 use crate::session::Session;
 
 /// What the worker waits for here.
-pub(super) const TWINS: &str = "the twin service";
+pub(super) const TWINS: Need = Need::new("the twin service", "twins");
 
 /// What the service is made of.
 pub(super) struct Twins {
@@ -78,8 +78,9 @@ impl Twins {
         let streams = NatsStreams::open(&session.context, &session.names).await?;
         let access = Recorded::new(Arc::clone(&self.access), streams);
         let (client, prefix) = (session.client.clone(), session.names.prefix());
+        let watch = crate::observe::requests().twin_watch();
         let service =
-            TwinService::start_with(client, prefix, port, access, Limits::default()).await?;
+            TwinService::start_with(client, prefix, port, access, Limits::default(), watch).await?;
         Ok((service, server))
     }
 }

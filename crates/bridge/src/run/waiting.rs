@@ -6,14 +6,14 @@ use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
 use tokio_util::sync::CancellationToken;
 
-use super::readiness::Readiness;
+use super::readiness::{Need, Readiness};
 
 /// First and longest pause between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
 
 /// Repeats `attempt` until it succeeds; `None` if the worker is told to stop first.
 pub(crate) async fn until_there<T, E: std::fmt::Display>(
-    need: &'static str,
+    need: Need,
     readiness: &Readiness,
     stop: &CancellationToken,
     mut attempt: impl AsyncFnMut() -> Result<T, E>,
@@ -51,17 +51,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_tries_until_the_thing_is_there_or_the_worker_stops() {
-        let readiness = Readiness::waiting_for(&["it"]);
+        let it = Need::new("it", "it");
+        let readiness = Readiness::waiting_for(&[it]);
         let stop = CancellationToken::new();
         let mut tries = 0;
-        let found = until_there("it", &readiness, &stop, async || {
+        let found = until_there(it, &readiness, &stop, async || {
             tries += 1;
             if tries < 4 { Err("not yet") } else { Ok(tries) }
         });
         assert_eq!(found.await, Some(4));
         assert!(readiness.missing().is_empty());
         stop.cancel();
-        let never = until_there("it", &readiness, &stop, async || Err::<(), _>("never"));
+        let never = until_there(it, &readiness, &stop, async || Err::<(), _>("never"));
         assert_eq!(never.await, None);
     }
 }

@@ -1,10 +1,12 @@
 //! What holds for every request.
 
+use std::sync::{Arc, Mutex};
+
 use axum::body::Body;
 use axum::http::StatusCode;
 
-use crate::Limits;
 use crate::testing::{INTERNAL, MANAGEMENT, World, request};
+use crate::{Answered, Limits, Offered, Watch};
 
 #[tokio::test]
 async fn alive_is_204_whatever_is_away() {
@@ -196,4 +198,43 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     let mut sent = request(INTERNAL, "POST /tenants//devices", &[], "");
     *sent.body_mut() = Body::from_stream(never);
     assert_eq!(world.send(sent).await.status, StatusCode::REQUEST_TIMEOUT);
+}
+
+/// Keeps what it hears.
+#[derive(Debug, Default)]
+struct Heard(Mutex<Vec<(&'static str, &'static str, u16)>>);
+
+impl Watch for Heard {
+    fn answered(&self, answered: &Answered) {
+        let Answered { method, route, .. } = *answered;
+        let heard = (method, route, answered.status.as_u16());
+        self.0.lock().unwrap().push(heard);
+    }
+}
+
+#[tokio::test]
+async fn who_watches_hears_of_each_answer_and_of_no_name_that_a_caller_chose() {
+    let heard = Arc::new(Heard::default());
+    let api = World::new().api.watched_by(heard.clone());
+    let world = World { api };
+    world.internal("GET /alive", "").await;
+    world.internal("DELETE /tenants/t1/devices/d1", "").await;
+    world.management("GET /integrations", "").await;
+    let offered = Offered {
+        internal: true,
+        management: true,
+    };
+    for line in ["GET /d1", "BREW /alive", "POST /alive"] {
+        let request = request(INTERNAL, line, &[], "");
+        world.api.answer(offered, request).await;
+    }
+    let expected = [
+        ("GET", "alive", 204),
+        ("DELETE", "tenants/:/devices/:", 202),
+        ("GET", "integrations", 200),
+        ("GET", "", 404),
+        ("OTHER", "", 405),
+        ("POST", "", 405),
+    ];
+    assert_eq!(*heard.0.lock().unwrap(), expected);
 }

@@ -156,6 +156,7 @@ async fn letters_of_menders_messages_are_read_again_and_kept_while_they_make_no_
             .map(|index| ("Iothub-List-Index".to_owned(), index.to_owned()))
             .into_iter()
             .collect(),
+        since: None,
     };
     let list = r#"{"devices":[{"id":"d0","revision":1},{"id":"d1","revision":1}],"status":"rejected","tenant_id":"t"}"#;
     let anybody = device("t", "x");

@@ -294,6 +294,7 @@ where
             for (about, stored) in &page.records {
                 pass.report.records += 1;
                 pass.report.census.count(&stored.record);
+                pass.report.open_intents += stored.record.intents.len() as u64;
                 self.meet_record(pass, about, stored).await?;
             }
             progress(&pass.report);

@@ -40,6 +40,24 @@ pub enum Finding {
     OtherHub,
 }
 
+impl Finding {
+    /// All of them, in their order.
+    pub const ALL: [Self; 12] = [
+        Self::Stalled,
+        Self::LostEvent,
+        Self::Unrecorded,
+        Self::BeforeIntegration,
+        Self::Vanished,
+        Self::LostDecommission,
+        Self::Drift,
+        Self::Orphan,
+        Self::Tombstone,
+        Self::Foreign,
+        Self::GivenUp,
+        Self::OtherHub,
+    ];
+}
+
 /// How often, and where.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
@@ -71,6 +89,8 @@ pub struct Report {
     pub records: u64,
     /// The same, by what is wanted and what is.
     pub census: Census,
+    /// Hub requests that these records say may still take effect.
+    pub open_intents: u64,
     /// What was found.
     pub findings: BTreeMap<Finding, Found>,
     /// Devices that were handed to the worker, or would be in a dry run.

@@ -207,6 +207,7 @@ pub(crate) fn bytes_of(event: &Event) -> Payload {
         subject: "WORKFLOWS.lifecycle.device.status".into(),
         body: format!("original of {}", event.id.0).into_bytes(),
         headers: vec![("k".into(), "v".into())],
+        since: None,
     }
 }
 
