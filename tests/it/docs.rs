@@ -14,14 +14,16 @@ use black_box::{Installation, NatsServer, TestDir, workspace};
 use serde_json::{Value, json};
 
 const EXAMPLE: &str = "deploy/mender-iothub.toml";
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 14] = [
     "README.md",
     "crates/README.md",
     "deploy/README.md",
     "deploy/configuration.md",
     "deploy/helm/mender-iothub/README.md",
     "deploy/upgrade.md",
+    "deploy/prometheus/README.md",
     "deploy/runbook/README.md",
+    "deploy/runbook/alerts.md",
     "deploy/runbook/dead-letters.md",
     "deploy/runbook/restore.md",
     "deploy/mender/README.md",

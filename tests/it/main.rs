@@ -19,6 +19,7 @@ mod http_api;
 mod integrations;
 mod main_job;
 mod mongodb;
+mod monitoring;
 mod openapi;
 mod operations;
 mod operators;

@@ -23,7 +23,9 @@ mod deny;
 mod fuzzer;
 mod helm;
 mod mongo;
+mod openmetrics;
 mod program;
+mod prometheus;
 mod schemathesis;
 mod sdk;
 mod wheel;
@@ -32,6 +34,8 @@ pub use deny::{CARGO_DENY, cargo_deny};
 pub use fuzzer::cargo_fuzz;
 pub use helm::{HELM, helm, kubernetes_schemas};
 pub use mongo::{MONGODB_URI, Mongo, mongo};
+pub use openmetrics::OpenMetrics;
+pub use prometheus::{PROMETHEUS, PrometheusTool, prometheus};
 pub use schemathesis::{SCHEMATHESIS, schemathesis};
 pub use sdk::{AZURE_SDKS, AzureSdk, InstalledSdk};
 
@@ -113,6 +117,15 @@ pub fn nats_server() -> Result<NatsServerTool> {
             .map_err(|error| format!("{error:#}"))
     });
     found.clone().map_err(|error| anyhow!(error))
+}
+
+/// Bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        // Writing into a `String` cannot fail.
+        let _ = std::fmt::Write::write_fmt(&mut hex, format_args!("{byte:02x}"));
+        hex
+    })
 }
 
 /// The variables that decide, read through a function so that tests can have their own.
