@@ -34,6 +34,7 @@ mod status;
 mod sweep;
 mod tenants;
 mod threats;
+mod traces;
 mod tutorial;
 mod twins;
 mod webhooks;

@@ -11,6 +11,7 @@ mod legacy;
 mod load;
 mod nats;
 mod reference;
+mod telemetry;
 mod text;
 mod twin;
 mod webhook;
@@ -25,6 +26,7 @@ pub(crate) use iot_manager::{IotManager, Trust};
 pub(crate) use load::{ConfigError, load, secret};
 pub(crate) use nats::Nats;
 pub(crate) use reference::{example, keys_set, reference, schema};
+pub(crate) use telemetry::Telemetry;
 pub(crate) use text::{List, SecretText};
 pub(crate) use twin::{Authorization, Twin};
 pub(crate) use webhook::Webhook;
@@ -48,6 +50,7 @@ pub(crate) struct Config {
     pub(crate) http: Http,
     pub(crate) iot_manager: IotManager,
     pub(crate) log: Log,
+    pub(crate) telemetry: Telemetry,
 }
 
 /// Where Mender's events come from.

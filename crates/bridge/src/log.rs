@@ -17,6 +17,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{ConfigError, Log, LogFormat};
+use crate::telemetry::Traces;
 use lines::Lines;
 use shape::Shape;
 
@@ -29,8 +30,9 @@ fn filter(log: &Log) -> Result<EnvFilter, ConfigError> {
     EnvFilter::try_new(&log.level).map_err(|error| ConfigError(format!("`log.level`: {error}")))
 }
 
-/// Sends log lines to standard error, which leaves standard output to results.
-pub(crate) fn start(log: &Log) -> Result<(), ConfigError> {
+/// Sends log lines to standard error, which leaves standard output to results, and spans to where `traces`
+/// go.
+pub(crate) fn start(log: &Log, traces: Option<&Traces>) -> Result<(), ConfigError> {
     let filter = filter(log)?.and(filter_fn(is_harmless));
     let shape = match log.format {
         LogFormat::Text if std::io::stderr().is_terminal() => Shape::Coloured,
@@ -38,7 +40,11 @@ pub(crate) fn start(log: &Log) -> Result<(), ConfigError> {
         LogFormat::Json => Shape::Json,
     };
     let lines = Lines::new(shape, std::io::stderr).with_filter(filter);
-    tracing_subscriber::registry().with(lines).init();
+    let spans = traces.map(Traces::layer);
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(spans)
+        .init();
     Ok(())
 }
 

@@ -17,6 +17,7 @@ mod run;
 mod screen;
 mod session;
 mod sweeping;
+mod telemetry;
 mod trace;
 mod webhook;
 

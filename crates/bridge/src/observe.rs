@@ -19,6 +19,8 @@ use prometheus_client::registry::{Registry, Unit};
 pub(crate) use served::Served;
 use twin::{ErrorCode, Verb};
 
+use crate::telemetry;
+
 /// Bounds of the buckets for one request, in seconds. A throttled hub answers after up to a minute.
 const BOUNDS: [f64; 12] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0,
@@ -180,7 +182,7 @@ impl Requests {
 
 impl iothub::Watch for Requests {
     fn traceparent(&self) -> Option<HeaderValue> {
-        None
+        telemetry::traceparent()
     }
 
     fn ended(&self, ended: &iothub::Ended<'_>) {
@@ -194,7 +196,7 @@ impl iothub::Watch for Requests {
 
 impl mender::Watch for Requests {
     fn traceparent(&self) -> Option<HeaderValue> {
-        None
+        telemetry::traceparent()
     }
 
     fn ended(&self, service: Service, error: Option<&mender::Error>, took: Duration) {

@@ -43,6 +43,7 @@ use crate::config::Config;
 use crate::keys::{self, SealingKeys};
 use crate::log;
 use crate::session::Session;
+use crate::telemetry::{self, Traces};
 use crate::trace;
 use health::{Health, Heart};
 use iot_manager::{Apis, IOT_MANAGER};
@@ -74,7 +75,8 @@ type Worker = Reconciler<StorePort, Integrations, MenderPort, NatsStreams>;
 
 /// Runs until SIGTERM or Ctrl-C.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
-    log::start(&config.log)?;
+    let traces = Traces::from_config(&config.telemetry)?;
+    log::start(&config.log, traces.as_ref())?;
     let parts = Parts::from_config(&config).await?;
     let session = Session::begin(&config, "mender-iothub worker").await?;
     let stop = CancellationToken::new();
@@ -103,6 +105,9 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         ended
     });
     let (ended, _) = tokio::join!(worker, OptionFuture::from(apis));
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
     ended?;
     tracing::info!("stopped");
     Ok(())
@@ -158,6 +163,7 @@ pub(crate) async fn check(config: &Config) -> anyhow::Result<()> {
     http::check(&config.http.listen)?;
     let parts = Parts::from_config(config).await?;
     iot_manager::port(config, &parts)?;
+    telemetry::check(&config.telemetry)?;
     Ok(())
 }
 

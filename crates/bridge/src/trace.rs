@@ -1,33 +1,47 @@
 //! Which message a line of the log is about, and which trace that belongs to.
 //!
 //! The trace is the one that the header `traceparent` names (<https://www.w3.org/TR/trace-context/>). Without
-//! one it is made of the event's name, so that the lines of each attempt, of whatever worker, have the same.
+//! one it is made of the event's name, so that each attempt, of whatever worker, is in the same: in the log, and
+//! where traces are sent.
 
+use lifecycle::EventId;
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use reconciler::ports::Task;
 use ring::digest;
 use tracing::Span;
+
+use crate::telemetry;
 
 /// Name of the header.
 const HEADER: &str = "traceparent";
 
 /// The span of a message. Its fields are in each line that is written inside.
 pub(crate) fn span_of<A>(task: &Task<A>) -> Span {
-    let event = task.carries.as_ref().map(|id| id.0.as_str());
+    let event = task.carries.as_ref();
     let header = task.payload.headers.iter().find(|(name, _)| name == HEADER);
-    let named = header.and_then(|(_, text)| trace_in(text));
-    let trace_id = named.map(str::to_owned).or_else(|| event.map(trace_of));
+    let parent = header.and_then(|(_, text)| parent_in(text));
+    let named = parent.as_ref().map(SpanContext::trace_id);
+    let trace = named.or_else(|| event.map(trace_of));
     // At this level, so that no `log.level` takes whom a line is about away from it.
-    tracing::error_span!(
+    let span = tracing::error_span!(
         "event",
+        otel.kind = "consumer",
+        messaging.system = "nats",
         tenant = %task.about.tenant,
         device = %task.about.device,
-        event,
-        trace_id = trace_id.as_deref(),
-    )
+        event = event.map(|id| id.0.as_str()),
+        trace_id = trace.map(tracing::field::display),
+    );
+    match (parent, trace) {
+        (Some(parent), _) => telemetry::follow(&span, parent),
+        (None, Some(trace)) => telemetry::begin(&span, trace),
+        (None, None) => {}
+    }
+    span
 }
 
-/// The trace that a header names. Read strictly: what comes with a message may be anything.
-fn trace_in(header: &str) -> Option<&str> {
+/// The span that a header names. Read strictly: what comes with a message may be anything.
+fn parent_in(header: &str) -> Option<SpanContext> {
     let fields: Vec<&str> = header.split('-').collect();
     let [version, trace, parent, flags, ..] = fields[..] else {
         return None;
@@ -36,17 +50,24 @@ fn trace_in(header: &str) -> Option<&str> {
     let complete = version != "ff" && (fields.len() == 4 || version != "00");
     let lengths = [version.len(), trace.len(), parent.len(), flags.len()];
     let is_hex = |text: &&str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let hex = fields[..4].iter().all(is_hex);
-    let is_set = |id: &str| id.bytes().any(|digit| digit != b'0');
-    let valid = complete && lengths == [2, 32, 16, 2] && hex && is_set(trace) && is_set(parent);
-    valid.then_some(trace)
+    if !complete || lengths != [2, 32, 16, 2] || !fields[..4].iter().all(is_hex) {
+        return None;
+    }
+    let flags = TraceFlags::new(u8::from_str_radix(flags, 16).ok()?) & TraceFlags::SAMPLED;
+    let (trace, parent) = (
+        TraceId::from_hex(trace).ok()?,
+        SpanId::from_hex(parent).ok()?,
+    );
+    let parent = SpanContext::new(trace, parent, flags, true, TraceState::NONE);
+    parent.is_valid().then_some(parent)
 }
 
 /// The trace of an event that brings none.
-fn trace_of(event: &str) -> String {
-    let hash = digest::digest(&digest::SHA256, event.as_bytes());
-    let hex = |byte: &u8| format!("{byte:02x}");
-    hash.as_ref()[..16].iter().map(hex).collect()
+fn trace_of(event: &EventId) -> TraceId {
+    let hash = digest::digest(&digest::SHA256, event.0.as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash.as_ref()[..16]);
+    TraceId::from_bytes(bytes)
 }
 
 #[cfg(test)]
@@ -57,10 +78,14 @@ mod tests {
 
     #[test]
     fn a_header_names_a_trace() {
-        let good = format!("00-{TRACE}-00f067aa0ba902b7-01");
-        assert_eq!(trace_in(&good), Some(TRACE));
-        let later = format!("cc-{TRACE}-00f067aa0ba902b7-01-what-comes-later");
-        assert_eq!(trace_in(&later), Some(TRACE));
+        let good = parent_in(&format!("00-{TRACE}-00f067aa0ba902b7-01")).unwrap();
+        assert_eq!(good.trace_id().to_string(), TRACE);
+        assert_eq!(good.span_id().to_string(), "00f067aa0ba902b7");
+        assert!(good.is_sampled());
+        let later = format!("cc-{TRACE}-00f067aa0ba902b7-02-what-comes-later");
+        let later = parent_in(&later).unwrap();
+        assert_eq!(later.trace_id(), good.trace_id());
+        assert!(!later.is_sampled());
     }
 
     #[test]
@@ -73,16 +98,17 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
             "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+            "00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e47\u{1b}x-00f067aa0ba902b7-01",
         ] {
-            assert_eq!(trace_in(bad), None, "{bad:?}");
+            assert_eq!(parent_in(bad), None, "{bad:?}");
         }
     }
 
     #[test]
     fn an_event_has_one_trace() {
-        assert_eq!(trace_of("WORKFLOWS-7"), trace_of("WORKFLOWS-7"));
-        assert_ne!(trace_of("WORKFLOWS-7"), trace_of("WORKFLOWS-8"));
-        assert_eq!(trace_of("WORKFLOWS-7").len(), 32);
+        let of = |name: &str| trace_of(&EventId(name.to_owned()));
+        assert_eq!(of("WORKFLOWS-7"), of("WORKFLOWS-7"));
+        assert_ne!(of("WORKFLOWS-7"), of("WORKFLOWS-8"));
     }
 }

@@ -150,7 +150,13 @@ fn pods_are_restricted_and_what_selects_them_does() -> Result<()> {
         assert!(selects(labels), "{kind}");
         assert_eq!(selects(of_setup), setup, "{kind} and the job");
     }
-    let monitored = &all.one("ServiceMonitor")?["spec"]["selector"]["matchLabels"];
+    let monitor = &all.one("ServiceMonitor")?["spec"];
+    let job = &monitor["endpoints"][0]["relabelings"][0];
+    assert_eq!(
+        *job,
+        json!({"targetLabel": "job", "replacement": "mender-iothub"})
+    );
+    let monitored = &monitor["selector"]["matchLabels"];
     let service = &all.one("Service")?["metadata"]["labels"];
     assert!(members(monitored).all(|(name, value)| service.get(name) == Some(value)));
     dir.passed();

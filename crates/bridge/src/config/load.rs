@@ -135,6 +135,7 @@ fn check(config: &Config) -> Result<(), String> {
         return Err("`sweep` needs every_s > 0 and max_change_share from 0 to 1".to_owned());
     }
     config.webhook.check()?;
+    config.telemetry.check()?;
     if config.nats.url.trim().is_empty() {
         return Err("`nats.url` is empty".to_owned());
     }
