@@ -117,7 +117,10 @@ fn commands() -> Result<BTreeSet<(Vec<String>, Vec<String>)>> {
         for piece in read(document)?.split("mender-iothub ").skip(1) {
             let end = piece.find(['`', '\n', '|', '<']).unwrap_or(piece.len());
             let words: Vec<&str> = piece[..end].split_whitespace().collect();
-            let is_command = |word: &&&str| word.chars().all(|c| c.is_ascii_lowercase());
+            let is_command = |word: &&&str| {
+                let dash = |c: char| c.is_ascii_lowercase() || c == '-';
+                !word.starts_with('-') && word.chars().all(dash)
+            };
             let path = words.iter().take_while(is_command).map(ToString::to_string);
             let options = words.iter().map(|word| word.trim_matches(['[', ']']));
             let options = options

@@ -16,6 +16,7 @@ mod emulator;
 mod faults;
 mod harness;
 mod http_api;
+mod import;
 mod integrations;
 mod main_job;
 mod mongodb;

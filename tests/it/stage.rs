@@ -202,7 +202,8 @@ impl Parts {
         Self::around(dir, hub).await
     }
 
-    async fn around(dir: TestDir, hub: Emulator) -> Result<(Self, Installation)> {
+    /// The same around a hub that is running.
+    pub(crate) async fn around(dir: TestDir, hub: Emulator) -> Result<(Self, Installation)> {
         let nats = NatsServer::start(dir.path()).await?;
         let mender = Simulator::start(dir.path(), nats.url(), &[]).await?;
         let config = config(nats.url(), &hub, mender.listen());

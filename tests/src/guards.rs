@@ -43,7 +43,7 @@ const ROOT: [&str; 10] = [
 ];
 
 /// Which of our crates may use which others of ours; `*` is all of them. Tests may use more.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("black-box", &[]),
     ("bridge", &["*"]),
     (
@@ -58,6 +58,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
         ],
     ),
     ("http-api", &["lifecycle", "messages"]),
+    ("iot-manager-db", &["lifecycle"]),
     ("iothub", &["outbound"]),
     ("iothub-emulator", &[]),
     ("jetstream", &["lifecycle", "messages", "reconciler"]),

@@ -15,6 +15,7 @@ mod store;
 mod twins;
 
 pub(crate) use access::{Recorded, TwinAccess};
+pub(crate) use failure::of_hub as failure_of_hub;
 pub(crate) use health::{ServiceHealth, definitions, services};
 pub(crate) use hub::HubPort;
 pub(crate) use hubs::{HubFactory, Integrations, Stored, stored, until_workers_know};

@@ -4,6 +4,7 @@ mod config;
 mod device;
 mod dlq;
 mod doctor;
+mod import;
 mod integration;
 mod iot_manager;
 mod moment;
@@ -24,6 +25,7 @@ pub(crate) use config::Config;
 pub(crate) use device::{Device, DeviceHistory, DeviceList, DeviceState};
 pub(crate) use dlq::{Dlq, DlqList, DlqShow, Letters, Purge, Replay};
 pub(crate) use doctor::Doctor;
+pub(crate) use import::{Import, ImportIotManager};
 pub(crate) use integration::{Auth, Integration, IntegrationSet, Secrets};
 pub(crate) use iot_manager::IotManager;
 pub(crate) use outcomes::Outcomes;
@@ -109,6 +111,9 @@ pub(crate) enum Command {
     /// Shows or changes which hub a tenant's devices are kept in.
     #[command(subcommand)]
     Integration(Integration),
+    /// Takes over what another service has kept.
+    #[command(subcommand)]
+    Import(Import),
     /// Renews what protects the stored credentials.
     #[command(subcommand)]
     Secrets(Secrets),

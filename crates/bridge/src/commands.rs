@@ -7,6 +7,7 @@ pub(crate) mod device;
 pub(crate) mod dlq;
 pub(crate) mod doctor;
 mod given;
+pub(crate) mod import;
 pub(crate) mod integration;
 mod integration_set;
 pub(crate) mod iot_manager;

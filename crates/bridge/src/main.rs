@@ -118,6 +118,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Status(args) => commands::status::run(&config, &args, output).await,
         Command::Doctor(args) => Box::pin(commands::doctor::run(&config, args, output)).await,
         Command::Integration(what) => commands::integration::run(&config, what, output).await,
+        Command::Import(what) => Box::pin(commands::import::run(&config, what, output)).await,
         Command::Secrets(what) => commands::secrets::run(&config, what, output).await,
         Command::Device(what) => commands::device::run(&config, what, output).await,
         Command::Dlq(what) => commands::dlq::run(&config, what, output).await,

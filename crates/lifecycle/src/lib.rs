@@ -17,6 +17,7 @@ mod doubt;
 mod effect;
 mod event;
 mod id;
+mod import;
 mod keys;
 mod knowledge;
 mod merge;

@@ -6,13 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 /// The beginning of its variables.
 const PREFIX: &str = "IOT_MANAGER_";
-/// Its key is this long, in bytes, and written as it is.
-const KEY_BYTES: usize = 32;
 
 /// What was found.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -106,7 +101,7 @@ fn meaning(name: &str, value: &str) -> Meaning {
         "deviceauth_addr" => one("mender.deviceauth_url", &url(value)),
         "aes_encryption_key" | "aes_encryption_fallback_key" => match key(value) {
             Some(key) => one("secrets.key", &key),
-            None => Meaning::Nothing("it is not 32 bytes long; set `secrets.key_file`"),
+            None => Meaning::Nothing("it is not 32 bytes; set `secrets.key_file`"),
         },
         "request_size_limit" => one("iot_manager.request_size_limit", value),
         "domain_skipverify" => {
@@ -123,9 +118,9 @@ fn meaning(name: &str, value: &str) -> Meaning {
         }
         "event_exp_timeout" => Meaning::Nothing("events are kept for a week"),
         "webhooks_timeout_seconds" => Meaning::Nothing("there are no webhooks"),
-        _ if name.starts_with("mongo_") => {
-            Meaning::Nothing("iot-manager's database is not used; records are kept in `store`")
-        }
+        _ if name.starts_with("mongo_") => Meaning::Nothing(
+            "records are kept in `store`; `import iot-manager` alone reads iot-manager's database",
+        ),
         _ if name.starts_with("port") || name.contains("service_") => Meaning::Service,
         _ => Meaning::Unknown,
     }
@@ -165,9 +160,10 @@ fn url(value: &str) -> String {
     }
 }
 
-/// A key of 32 bytes as `secrets.key` has them.
+/// A key as `secrets.key` has them.
 fn key(value: &str) -> Option<String> {
-    (value.len() == KEY_BYTES).then(|| STANDARD.encode(value))
+    let key: iot_manager_db::Key = value.parse().ok()?;
+    Some(key.to_base64().to_string())
 }
 
 fn is_true(value: &str) -> bool {
@@ -176,6 +172,9 @@ fn is_true(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     fn read(file: Option<&str>, variables: &[(&str, &str)]) -> Legacy {
@@ -225,7 +224,7 @@ mod tests {
 
     #[test]
     fn both_keys_are_kept_the_main_one_first_and_never_told() {
-        let (main, old) = ("m".repeat(32), "f".repeat(32));
+        let (main, old) = (STANDARD.encode([7; 32]), "f".repeat(32));
         let found = read(
             None,
             &[
@@ -233,9 +232,9 @@ mod tests {
                 ("IOT_MANAGER_AES_ENCRYPTION_FALLBACK_KEY", &old),
             ],
         );
-        let expected = format!("{} {}", STANDARD.encode(&main), STANDARD.encode(&old));
+        let expected = format!("{main} {}", STANDARD.encode(&old));
         assert_eq!(found.keys["secrets.key"], expected);
-        assert!(!format!("{:?}", found.notes).contains("mmm"));
+        assert!(!format!("{:?}", found.notes).contains("fff"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod crashes;
 mod delivery;
 mod doubts;
 mod endings;
+mod importing;
 mod merging;
 mod moves;
 mod open_requests;
