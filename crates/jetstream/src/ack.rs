@@ -4,6 +4,10 @@
 //! message delivered too often is taken for one that kills its workers. So neither waiting in a
 //! queue here nor waiting behind another message about the same device may look like silence:
 //! as long as a message is held, the server is told so. The end of the process ends that.
+//!
+//! Nor may it look like death that a message cannot be ended because NATS has no room for what is to
+//! be published: nobody else could end it either, and it may take days until somebody makes room. So
+//! the message stays in the process that has it, which tries again.
 
 use std::{
     collections::HashMap,
@@ -18,23 +22,24 @@ use async_nats::{
     Client, HeaderMap, Subject,
     jetstream::{AckKind, Context},
 };
-use bytes::Bytes;
 use reconciler::ports::{Ack, PortResult};
-use tokio::sync::watch;
+use tokio::sync::{mpsc::UnboundedSender, watch};
 
 use crate::{
     Error, Result,
     assets::ACK_WAIT,
     headers::{SCHEDULE, append},
     publish::publish,
+    pull::Delivery,
     server_time::server_time,
     streams::at,
 };
 
 /// The server is told of held messages so many times in an ack wait.
 const TELLS: u32 = 3;
-/// Whoever holds a message for longer than this has lost it; every real wait is shorter.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
+/// Whoever holds a message for longer than this has lost it. Every real wait is shorter: while NATS has
+/// no room each message takes minutes, and up to 128 may stand behind one device.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// Up to this many deliveries, giving a message back is left to the server, which counts each;
 /// later it is published anew instead, so that its count keeps meaning deaths.
 const GIVE_BACK: i64 = 2;
@@ -136,6 +141,11 @@ impl Drop for Hold {
 }
 
 impl Hold {
+    /// The same message, held as if it had just come.
+    fn anew(&self) -> Self {
+        self.keeper.hold(self.reply.clone())
+    }
+
     /// Says how the message fares, and waits until the server has heard it.
     pub(crate) async fn say(&self, kind: AckKind) -> Result<()> {
         let said = self.keeper.client.request(self.reply.clone(), kind.into());
@@ -149,53 +159,81 @@ impl Hold {
 #[derive(Debug)]
 pub(crate) struct Again {
     pub(crate) context: Context,
-    /// The stream of the message.
-    pub(crate) stream: String,
     /// The subject of the schedule.
     pub(crate) subject: String,
     /// With the schedule's target, and without its time.
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
 }
 
 /// Acknowledges one message of the event stream.
 #[derive(Debug)]
 pub struct NatsAck {
-    pub(crate) hold: Hold,
-    pub(crate) delivered: i64,
+    pub(crate) delivery: Delivery,
     pub(crate) again: Again,
+    /// Where this process takes messages from that it has kept.
+    pub(crate) kept: UnboundedSender<Delivery>,
 }
 
 impl NatsAck {
     /// Publishes the message anew for later, then acknowledges this one.
     async fn postpone(&self, delay: Duration) -> Result<()> {
-        let again = &self.again;
+        let (again, delivery) = (&self.again, &self.delivery);
         // By the clock that the schedule goes by: ours may be an hour off.
-        let due = server_time(&again.context, &again.stream)
+        let due = server_time(&again.context, &delivery.stream)
             .await?
             .plus(delay);
         let mut headers = again.headers.clone();
         append(&mut headers, SCHEDULE, &at(due));
-        let subject = again.subject.clone();
-        publish(&again.context, subject, headers, again.body.clone()).await?;
-        self.hold.say(AckKind::Ack).await
+        let (subject, body) = (again.subject.clone(), delivery.message.payload.clone());
+        publish(&again.context, subject, headers, body).await?;
+        delivery.hold.say(AckKind::Ack).await
+    }
+
+    /// Offers the message to somebody else, in a way that is not taken for a death of this process where
+    /// that begins to matter. False if NATS has no room for that.
+    async fn give_away(&self, delay: Duration) -> Result<bool> {
+        if self.delivery.delivered > GIVE_BACK {
+            return Ok(self.postpone(delay).await.is_ok());
+        }
+        let delay = Some(delay).filter(|delay| !delay.is_zero());
+        self.delivery.hold.say(AckKind::Nak(delay)).await?;
+        Ok(true)
+    }
+
+    /// Keeps the message in this process, as held as ever, and has it taken again after `delay`. The
+    /// server, which takes each delivery for the end of the one before, hears nothing of that.
+    pub(crate) fn keep(mut self, delay: Duration) {
+        self.delivery.hold = self.delivery.hold.anew();
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            // An intake that has ended takes nothing: the message comes again after its ack wait.
+            drop(self.kept.send(self.delivery));
+        });
+    }
+
+    /// Offers the message to others at once: this process ends.
+    pub(crate) async fn leave(self) -> Result<()> {
+        if !self.give_away(Duration::ZERO).await? {
+            self.delivery.hold.say(AckKind::Nak(None)).await?;
+        }
+        Ok(())
     }
 }
 
 impl Ack for NatsAck {
     async fn ack(self) -> PortResult<()> {
-        Ok(self.hold.say(AckKind::Ack).await?)
+        Ok(self.delivery.hold.say(AckKind::Ack).await?)
     }
 
     async fn retry(self, delay: Duration) -> PortResult<()> {
-        if self.delivered > GIVE_BACK && self.postpone(delay).await.is_ok() {
-            return Ok(());
+        if !self.give_away(delay).await? {
+            self.keep(delay);
         }
-        Ok(self.hold.say(AckKind::Nak(Some(delay))).await?)
+        Ok(())
     }
 
     async fn in_progress(&self) -> PortResult<()> {
-        let hold = &self.hold;
+        let hold = &self.delivery.hold;
         let told = hold
             .keeper
             .client

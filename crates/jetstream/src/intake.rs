@@ -14,6 +14,7 @@ use async_nats::{HeaderMap, jetstream::Context};
 use lifecycle::EventId;
 use messages::header;
 use reconciler::ports::{Ack as _, Task};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -72,6 +73,9 @@ pub struct Intake {
     settings: IntakeSettings,
     puller: Puller,
     stop: CancellationToken,
+    /// Messages that could neither be ended nor given back, to be taken again. No more than the
+    /// consumer's `max_ack_pending`.
+    kept: (UnboundedSender<Delivery>, UnboundedReceiver<Delivery>),
     counters: Arc<IntakeCounters>,
 }
 
@@ -97,6 +101,7 @@ impl Intake {
             settings,
             puller: Puller::start(source, stop.clone()),
             stop,
+            kept: mpsc::unbounded_channel(),
             counters: Arc::default(),
         }
     }
@@ -111,8 +116,17 @@ impl Intake {
     pub async fn next(&mut self) -> Option<Task<NatsAck>> {
         loop {
             let stop = self.stop.clone();
-            let Some(Some(delivery)) = stop.run_until_cancelled(self.puller.next()).await else {
-                self.puller.give_back().await;
+            let (puller, kept) = (&mut self.puller, &mut self.kept.1);
+            let coming = async {
+                tokio::select! {
+                    // First what was there first, so that it does not become ever more.
+                    biased;
+                    delivery = kept.recv() => delivery,
+                    delivery = puller.next() => delivery,
+                }
+            };
+            let Some(Some(delivery)) = stop.run_until_cancelled(coming).await else {
+                self.give_back().await;
                 return None;
             };
             if let Some(task) = self.take(delivery).await {
@@ -121,16 +135,38 @@ impl Intake {
         }
     }
 
+    /// Gives back, at once, what was fetched and not handed out.
+    async fn give_back(&mut self) {
+        self.kept.1.close();
+        while let Ok(delivery) = self.kept.1.try_recv() {
+            self.leave(delivery).await;
+        }
+        while let Some(delivery) = self.puller.next().await {
+            self.leave(delivery).await;
+        }
+    }
+
+    async fn leave(&self, delivery: Delivery) {
+        let opened = self.open(&delivery);
+        if let Err(error) = self.ack(delivery, &opened).leave().await {
+            tracing::debug!(%error, "a message comes again only after its ack wait");
+        }
+    }
+
+    fn open(&self, delivery: &Delivery) -> Opened {
+        Opened::new(
+            &self.streams.names,
+            &delivery.message,
+            &format!("{}-{}", delivery.stream, delivery.sequence),
+        )
+    }
+
     async fn take(&self, delivery: Delivery) -> Option<Task<NatsAck>> {
         let count = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
         if delivery.delivered > 1 {
             count(&self.counters.redelivered);
         }
-        let mut opened = Opened::new(
-            &self.streams.names,
-            &delivery.message,
-            &format!("{}-{}", delivery.stream, delivery.sequence),
-        );
+        let mut opened = self.open(&delivery);
         let published_at = timestamp(delivery.published);
         let delivered = delivery.delivered;
         if !opened.wake_up {
@@ -190,28 +226,28 @@ impl Intake {
         let tail = opened.tokens.as_ref();
         let tail = tail.map_or_else(|| "=.=".to_owned(), |(t, d)| format!("{t}.{d}"));
         NatsAck {
-            hold: delivery.hold,
-            delivered: delivery.delivered,
+            delivery,
             again: Again {
                 context: self.context.clone(),
-                stream: delivery.stream,
                 subject: self.streams.names.postponed_subject(&tail, what),
                 headers,
-                body: delivery.message.payload,
             },
+            kept: self.kept.0.clone(),
         }
     }
 
     async fn bury(&self, dead: &Dead, ack: NatsAck) {
-        let ended = match dead.bury(&self.streams).await {
-            Ok(()) => ack.ack().await,
-            Err(error) => {
-                tracing::warn!(%error, "failed to dead-letter a message; it comes again");
-                ack.retry(AGAIN).await
+        match dead.bury(&self.streams).await {
+            Ok(()) => {
+                if let Err(error) = ack.ack().await {
+                    tracing::debug!(%error, "the message comes again");
+                }
             }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(%error, "the message comes again");
+            // Given back it would begin a new life, if it may have killed somebody.
+            Err(error) => {
+                tracing::warn!(%error, "failed to dead-letter a message; it is kept");
+                ack.keep(AGAIN);
+            }
         }
     }
 }

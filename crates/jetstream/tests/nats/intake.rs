@@ -113,7 +113,7 @@ async fn an_event_that_ended_and_whose_acknowledgement_is_lost_again_and_again_g
 }
 
 /// So many processes take the next message and die; a NAK spares the test their ack waits.
-async fn take_and_die(nats: &Installation, processes: usize) {
+pub(crate) async fn take_and_die(nats: &Installation, processes: usize) {
     use async_nats::jetstream::{AckKind, consumer::pull};
     use futures::StreamExt as _;
     let context = &nats.context;

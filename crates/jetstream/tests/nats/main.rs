@@ -11,6 +11,7 @@ mod ingest;
 mod installation;
 mod intake;
 mod integrations;
+mod no_room;
 mod setup;
 mod streams;
 mod sweeps;
