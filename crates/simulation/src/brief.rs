@@ -68,11 +68,13 @@ pub(crate) fn record(record: &Record) -> String {
         .map(|made| (&made.generation, made.incarnation));
     let _ = write!(
         text,
-        " made={made:?} delivered={:?} claim={:?} tagged={:?} question={:?} parked={} outbox=[{}] retry={}/{} before={:?} closed={:?}",
+        " made={made:?} delivered={:?} claim={:?} tagged={:?} question={:?} rotation={:?} key={:?} parked={} outbox=[{}] retry={}/{} before={:?} closed={:?}",
         record.delivery.delivered,
         record.delivery.claim.as_ref().map(|claim| &claim.id.0),
         record.delivery.tagged,
         record.question,
+        record.rotation,
+        record.delivery.fingerprint,
         record.parked.is_some(),
         dones(&record.outbox),
         record.retry.attempt,

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use lifecycle::{Facts, IntegrationRef, Mark};
+use lifecycle::{Facts, IntegrationRef, IntentId, Mark};
 use tokio::time::Instant;
 
-use crate::world::{Identity, Trouble, World, hub_name, hub_number};
+use crate::case::Identity;
+use crate::landing::keys;
+use crate::world::{Trouble, World, hub_name, hub_number};
 
 impl World {
     /// Somebody else makes or replaces an identity.
@@ -17,7 +19,7 @@ impl World {
                 etag: format!("e{n}"),
                 enabled: n.is_multiple_of(2),
                 mark,
-                keys: None,
+                keys: Some(keys(n)),
             },
             ours: false,
             made_for: None,
@@ -55,7 +57,8 @@ impl World {
             return self.switch(case, hub);
         };
         let known = made.generation == there.facts.generation && made.intent.is_some();
-        let remembers = self.faults.rollbacks + self.faults.moves == 0;
+        let faults = &self.faults;
+        let remembers = faults.rollbacks + faults.moves + faults.returns == 0;
         if known && !self.cases[case].forgotten && remembers {
             self.place_by_hand(case, hub, there.facts.mark);
         }
@@ -103,6 +106,50 @@ impl World {
             self.disown(tenant);
         }
         self.note(|world| format!("integration: {:?}", world.tenants[tenant].integration));
+    }
+
+    /// The tenant moves to its other hub, with the same integration.
+    pub(crate) fn take_the_other_hub(&mut self, tenant: usize) {
+        let here = &mut self.tenants[tenant];
+        let Some(old) = &here.integration else { return };
+        here.changes += 1;
+        here.integration = Some(IntegrationRef {
+            hub: hub_name(tenant, 1 - hub_number(&old.hub)),
+            generation: here.changes,
+            ..old.clone()
+        });
+        self.chronicle.fault("integration changed");
+        self.chronicle.fault("other hub");
+        self.note(|world| format!("integration: {:?}", world.tenants[tenant].integration));
+    }
+
+    /// An operator makes an identity of somebody else's ours, as it was read just now; false if there is
+    /// none to adopt.
+    pub(crate) fn mark_as_ours(&mut self, case: usize) -> bool {
+        let tenant = self.cases[case].tenant;
+        let Some(integration) = self.tenants[tenant].integration.clone() else {
+            return false;
+        };
+        let n = self.fresh();
+        let hub = hub_number(&integration.hub);
+        let here = &mut self.cases[case];
+        let Some(there) = &mut here.places[hub].identity else {
+            return false;
+        };
+        let marked = there.facts.mark.as_ref();
+        if marked.is_some_and(|mark| mark.integration == integration.id) {
+            return true;
+        }
+        there.facts.mark = Some(Mark {
+            integration: integration.id,
+            intent: IntentId(format!("adopted-{n}")),
+        });
+        there.facts.etag = format!("e{n}");
+        (there.ours, there.made_for) = (true, None);
+        // As for an edit by hand: whoever had read it before does not know yet.
+        here.edited = true;
+        self.chronicle.fault("adopted");
+        true
     }
 
     /// What an integration made is foreign to the next one of another name.

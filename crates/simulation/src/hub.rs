@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use lifecycle::{DeviceRef, Facts, Failure, Fate, HubWrite, IntegrationRef, Key, Mark, TenantId};
+use lifecycle::{DeviceRef, Failure, Fate, HubWrite, IntegrationRef, Key, Keys, TenantId};
 use reconciler::PerMinute;
 use reconciler::ports::{Hub, Hubs, PortResult, Seen};
 use tokio::sync::oneshot;
@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::mutant::Mutant;
 use crate::port::{Port, pass};
-use crate::world::{Identity, Trouble, World, hub_number};
+use crate::world::{World, hub_number};
 
 /// What is kept between the end of a request's life and that of its lease.
 pub(crate) const MARGIN: Duration = Duration::from_secs(5);
@@ -21,6 +21,8 @@ pub(crate) const MARGIN: Duration = Duration::from_secs(5);
 pub(crate) struct Whole {
     pub(crate) etag: String,
     pub(crate) generation: String,
+    /// None where it has no symmetric ones.
+    pub(crate) keys: Option<Keys>,
 }
 
 /// One tenant's hub, as one integration reaches it.
@@ -46,16 +48,16 @@ pub(crate) struct Flight {
     pub(crate) stored: u64,
 }
 
-type Reply = Result<Option<Seen<Whole>>, (Failure, Fate)>;
+pub(crate) type Reply = Result<Option<Seen<Whole>>, (Failure, Fate)>;
 
 /// What becomes of a request that passes the hub's door.
 #[derive(Debug, Clone, Copy)]
-struct Course {
+pub(crate) struct Course {
     /// When it takes effect, if it ever arrives.
-    after: Option<Duration>,
-    replies: bool,
+    pub(crate) after: Option<Duration>,
+    pub(crate) replies: bool,
     /// The caller waits no longer than this.
-    patience: Duration,
+    pub(crate) patience: Duration,
 }
 
 /// A request that was sent, as its caller sees it.
@@ -242,247 +244,5 @@ impl World {
     /// Longest time that a caller waits for a hub, and a request lives.
     pub(crate) fn time_out(&self) -> Duration {
         (self.policy.lease / 2).saturating_sub(MARGIN)
-    }
-
-    /// A request meets the hub's door.
-    pub(crate) fn ask(&mut self, hub: &OneHub) -> Result<(), (Failure, Fate)> {
-        let trouble = self.tenants[hub.tenant].trouble[hub.hub()];
-        if let Some((trouble, until)) = trouble
-            && until > tokio::time::Instant::now()
-        {
-            self.chronicle.fault(trouble.kind());
-            return Err(trouble.failure());
-        }
-        if self.rng.chance(self.faults.permanent) {
-            self.chronicle.fault("400");
-            return Err((Failure::Permanent("400".into()), Fate::Done));
-        }
-        if !self.rng.chance(self.faults.refusal) {
-            return Ok(());
-        }
-        let wait = Duration::from_secs(30);
-        let (kind, failure, fate) = match self.rng.below(6) {
-            0 => ("429", Failure::Throttled { wait: None }, Fate::Done),
-            1 => ("429", Failure::Throttled { wait: Some(wait) }, Fate::Done),
-            2 => ("403 hub full", Failure::Full("403".into()), Fate::Done),
-            3 => ("412", Failure::Conflict, Fate::Done),
-            4 => ("500", Failure::Transient("500".into()), Fate::Unknown),
-            _ => ("503", Failure::Transient("503".into()), Fate::Done),
-        };
-        self.chronicle.fault(kind);
-        Err((failure, fate))
-    }
-
-    /// A request that never arrives.
-    fn dropped(&self) -> Course {
-        Course {
-            after: None,
-            replies: false,
-            patience: self.time_out(),
-        }
-    }
-
-    fn course(&mut self) -> Course {
-        let time_out = self.time_out();
-        let usual = Course {
-            after: Some(self.latency().unwrap_or_default().min(time_out)),
-            replies: true,
-            patience: time_out,
-        };
-        if !self.rng.chance(self.faults.network) {
-            return usual;
-        }
-        match self.rng.below(6) {
-            0..=2 => {
-                self.chronicle.fault("late effect");
-                Course {
-                    after: Some(self.rng.time(time_out)),
-                    patience: self.rng.time(time_out),
-                    ..usual
-                }
-            }
-            3 => {
-                self.chronicle.fault("request lost");
-                self.dropped()
-            }
-            _ => {
-                self.chronicle.fault("reply lost");
-                Course {
-                    replies: false,
-                    patience: self.rng.time(time_out),
-                    ..usual
-                }
-            }
-        }
-    }
-
-    fn as_a_mutant(&self, failure: Failure) -> Failure {
-        match failure {
-            Failure::Credentials(text) if self.is_mutant(Mutant::IgnoresSuspension) => {
-                Failure::Transient(text)
-            }
-            other => other,
-        }
-    }
-
-    fn lost_reply(&mut self) -> Option<Failure> {
-        let percent = self.faults.network / 3;
-        let lost = self.rng.chance(percent);
-        lost.then(|| {
-            self.chronicle.fault("reply lost");
-            silent().0
-        })
-    }
-
-    /// A request reaches the hub.
-    fn land(&mut self, flight: &Flight, late: bool) -> Reply {
-        let place = &self.cases[flight.case].places[flight.hub];
-        let before = place.identity.clone();
-        let taken = self.take_effect(flight);
-        self.note(|world| {
-            let shown = &world.cases[flight.case].places[flight.hub].identity;
-            format!("landed {:?}: {taken:?}, {shown:?}", flight.request)
-        });
-        match &taken {
-            Ok(true) => {
-                self.chronicle.saw(if late {
-                    "applied late"
-                } else {
-                    "applied in time"
-                });
-                self.check_effect(flight, before.as_ref());
-            }
-            Ok(false) => {}
-            Err(_) => self.chronicle.saw("conflict"),
-        }
-        let seen = self.cases[flight.case].places[flight.hub].seen();
-        taken.map(|_| seen)
-    }
-
-    /// Whether a request was sent with the integration that the tenant still has. Another one
-    /// takes what is there for somebody else's.
-    pub(crate) fn is_of_now(&self, flight: &Flight) -> bool {
-        self.is_present(self.cases[flight.case].tenant, &flight.integration)
-    }
-
-    fn is_present(&self, tenant: usize, integration: &str) -> bool {
-        let present = self.tenants[tenant].integration.as_ref();
-        present.is_none_or(|present| present.id == integration)
-    }
-
-    /// `Ok(true)` if something changed.
-    fn take_effect(&mut self, flight: &Flight) -> Result<bool, (Failure, Fate)> {
-        let conflict = Err((Failure::Conflict, Fate::Done));
-        let any_etag = self.is_mutant(Mutant::IgnoresEtags);
-        let replaces = self.is_mutant(Mutant::CreateReplaces);
-        let fresh = self.fresh();
-        let ours = self.is_of_now(flight);
-        let place = &mut self.cases[flight.case].places[flight.hub];
-        let matches = |etag: &String| {
-            let there = place.identity.as_ref();
-            there.is_some_and(|there| any_etag || there.facts.etag == *etag)
-        };
-        match &flight.request {
-            HubWrite::Create { mark, .. } => {
-                if place.identity.is_some() && !replaces {
-                    return conflict;
-                }
-                place.identity = Some(made(fresh, mark, &flight.key, ours));
-            }
-            HubWrite::Delete { .. } if place.identity.is_none() => return Ok(false),
-            HubWrite::Update { etag, .. }
-            | HubWrite::Keys { etag, .. }
-            | HubWrite::Delete { etag, .. }
-                if !matches(etag) =>
-            {
-                return conflict;
-            }
-            HubWrite::Update { enable, .. } => {
-                if let Some(there) = &mut place.identity {
-                    there.facts.enabled = *enable;
-                    there.facts.etag = format!("e{fresh}");
-                }
-            }
-            HubWrite::Keys { .. } => {
-                if let Some(there) = &mut place.identity {
-                    there.facts.etag = format!("e{fresh}");
-                }
-            }
-            HubWrite::Delete { .. } => place.identity = None,
-        }
-        Ok(true)
-    }
-
-    fn tag(&mut self, device: &DeviceRef, by: &OneHub, etag: &str) -> Result<(), Failure> {
-        let hub = by.hub();
-        let of_now = self.is_present(by.tenant, &by.integration.id);
-        let case = self.case_of(device);
-        let there = self.cases[case].places[hub].identity.clone();
-        match there {
-            Some(there) if there.facts.etag == etag => {
-                self.require(there.ours || !of_now, "S1: a foreign twin was tagged");
-                self.cases[case].places[hub].tagged = Some(there.facts.generation);
-                Ok(())
-            }
-            _ => Err(Failure::Conflict),
-        }
-    }
-}
-
-fn made(number: u64, mark: &Mark, key: &Key, ours: bool) -> Identity {
-    Identity {
-        facts: Facts {
-            generation: format!("g{number}"),
-            etag: format!("e{number}"),
-            enabled: true,
-            mark: Some(mark.clone()),
-            keys: None,
-        },
-        ours,
-        made_for: key.incarnation,
-    }
-}
-
-impl crate::world::Place {
-    pub(crate) fn seen(&self) -> Option<Seen<Whole>> {
-        let facts = self.identity.as_ref()?.facts.clone();
-        let identity = Whole {
-            etag: facts.etag.clone(),
-            generation: facts.generation.clone(),
-        };
-        Some(Seen { facts, identity })
-    }
-}
-
-impl Trouble {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Refuses,
-        Self::Silent,
-        Self::Broken,
-        Self::Unauthorized,
-        Self::Full,
-        Self::Busy,
-    ];
-
-    const fn kind(self) -> &'static str {
-        match self {
-            Self::Refuses => "hub away",
-            Self::Silent => "hub silent",
-            Self::Broken => "hub broken",
-            Self::Unauthorized => "401",
-            Self::Full => "403 hub full",
-            Self::Busy => "429",
-        }
-    }
-
-    fn failure(self) -> (Failure, Fate) {
-        match self {
-            Self::Refuses => (Failure::Transient("refused".into()), Fate::Done),
-            Self::Silent => silent(),
-            Self::Broken => (Failure::Transient("502".into()), Fate::Unknown),
-            Self::Unauthorized => (Failure::Credentials("401".into()), Fate::Done),
-            Self::Full => (Failure::Full("403".into()), Fate::Done),
-            Self::Busy => (Failure::Throttled { wait: None }, Fate::Done),
-        }
     }
 }

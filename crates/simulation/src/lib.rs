@@ -16,19 +16,23 @@
 //! - The store is put back to an older copy only while no worker runs, and for longer than a request
 //!   lives. What it has forgotten by that is forgotten: of those devices only S1, S7, S9, S10 and the end
 //!   are judged.
-//! - Nobody asks for keys to be rotated: identities show none.
 //! - The intake is a copy of what `jetstream` does: messages that were delivered too often become dead
 //!   letters unhandled.
 
 mod brief;
+mod case;
 mod chronicle;
+mod deeds;
 mod hands;
 mod hub;
+mod landing;
 pub mod ledger;
 mod life;
 mod lists;
 mod mender;
+mod mood;
 pub mod mutant;
+mod operators;
 mod oracle;
 mod play;
 mod port;

@@ -4,10 +4,11 @@ use lifecycle::{DeviceRef, Failure, IntegrationRef, MenderView, TenantId};
 use reconciler::PerMinute;
 use reconciler::sweep::{HubList, HubPage, HubRow, Known, Registry, RegistryPage, Seen};
 
+use crate::case::Case;
 use crate::hub::OneHub;
 use crate::mutant::Mutant;
 use crate::port::Port;
-use crate::world::{Case, World};
+use crate::world::World;
 
 /// Devices of a page, so that lists have several.
 const PAGE: usize = 2;

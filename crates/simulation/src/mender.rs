@@ -7,7 +7,9 @@ use reconciler::ports::Mender;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
+use crate::case::Configured;
 use crate::hub::{MARGIN, Whole, silent};
+use crate::mutant::Mutant;
 use crate::port::Port;
 use crate::world::{World, hub_number};
 
@@ -17,6 +19,8 @@ pub(crate) struct Delivery {
     pub(crate) case: usize,
     pub(crate) hub: usize,
     pub(crate) generation: String,
+    /// The key that is handed over.
+    pub(crate) key: String,
 }
 
 impl Mender for Port {
@@ -27,14 +31,26 @@ impl Mender for Port {
         device: &DeviceRef,
         integration: &IntegrationRef,
         identity: &Whole,
-        _: KeySlot,
+        slot: KeySlot,
     ) -> Result<String, (Failure, Fate)> {
-        let told = self.hand_over(device, integration, identity)?;
-        let (told, patience) = told;
+        let Some(keys) = &identity.keys else {
+            let keyless = Failure::Permanent("no key".to_owned());
+            return Err((keyless, Fate::Done));
+        };
+        let asked = match slot {
+            KeySlot::Primary => &keys.primary,
+            KeySlot::Secondary => &keys.secondary,
+        };
+        let key = if self.world().is_mutant(Mutant::DeliversPrimary) {
+            &keys.primary
+        } else {
+            asked
+        };
+        let (told, patience) = self.hand_over(device, integration, identity, key)?;
         let reply = timeout(patience, told).await;
         self.reply().await;
         match reply {
-            Ok(Ok(())) => Ok(format!("print of {}", identity.generation)),
+            Ok(Ok(())) => Ok(asked.clone()),
             Ok(Err(_)) | Err(_) => Err(silent()),
         }
     }
@@ -67,6 +83,7 @@ impl Port {
         device: &DeviceRef,
         integration: &IntegrationRef,
         identity: &Whole,
+        key: &str,
     ) -> Result<Told, (Failure, Fate)> {
         let mut world = self.world();
         world.called("deliver", self.life.number);
@@ -74,6 +91,7 @@ impl Port {
             case: world.case_of(device),
             hub: hub_number(&integration.hub),
             generation: identity.generation.clone(),
+            key: key.to_owned(),
         };
         let tenant = world.cases[delivery.case].tenant;
         world.check_integration(integration, tenant, "delivery");
@@ -124,7 +142,12 @@ impl World {
         let case = &mut self.cases[delivery.case];
         case.deliveries -= 1;
         if arrives {
-            case.configured = Some((delivery.hub, delivery.generation.clone()));
+            case.configured = Some(Configured {
+                hub: delivery.hub,
+                generation: delivery.generation.clone(),
+                key: delivery.key.clone(),
+            });
+            self.check_online(delivery.case, delivery.hub);
             self.chronicle.saw("delivered");
             self.note(|_| format!("delivered {delivery:?}"));
         }

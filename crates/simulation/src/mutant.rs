@@ -45,6 +45,10 @@ mutants! {
     IgnoresEtags,
     /// A create replaces what is there.
     CreateReplaces,
+    /// A hub replaces both keys of an identity where one was to be replaced.
+    RenewsBothKeys,
+    /// A delivery hands over the primary key whichever it was asked for.
+    DeliversPrimary,
     /// The wall clock of a worker, an hour ahead, decides when a lease has ended.
     ClockAhead,
     /// The sweep takes a device that a list does not show for gone.

@@ -10,10 +10,11 @@ use lifecycle::{
 };
 use tokio::time::Instant;
 
+use crate::case::Identity;
 use crate::hub::{Flight, OneHub};
 use crate::mender::Delivery;
 use crate::queue::Message;
-use crate::world::{Identity, World, hub_number};
+use crate::world::{World, hub_number};
 
 /// More than this of anything in one record would mean that it piles up.
 const MANY: usize = 30;
@@ -156,6 +157,21 @@ impl World {
         self.cases[flight.case].places[flight.hub].effective = (flight.stored, flight.key);
         self.check_announced(flight);
         self.check_wish(flight);
+        self.check_online(flight.case, flight.hub);
+    }
+
+    /// The device stays online while its keys are changed: the one that it has opens the hub.
+    pub(crate) fn check_online(&mut self, case: usize, hub: usize) {
+        let here = &self.cases[case];
+        let live = here.places[hub].identity.as_ref();
+        let (Some(live), Some(has)) = (live, &here.configured) else {
+            return;
+        };
+        let Some(keys) = &live.facts.keys else { return };
+        let is_of_it = has.hub == hub && has.generation == live.facts.generation;
+        let opens = has.key == keys.primary || has.key == keys.secondary;
+        let holds = !is_of_it || here.forgotten || here.edited || opens;
+        self.require(holds, "S5: the key that the device has was taken from it");
     }
 
     fn check_announced(&mut self, flight: &Flight) {

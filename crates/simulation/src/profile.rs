@@ -63,6 +63,11 @@ pub(crate) struct Faults {
     pub(crate) rollbacks: usize,
     pub(crate) jumps: usize,
     pub(crate) sweeps: usize,
+    /// What operators ask for: connection strings and keys anew, identities to be adopted.
+    pub(crate) wishes: usize,
+    pub(crate) adoptions: usize,
+    /// Moves to the other hub and back.
+    pub(crate) returns: usize,
 }
 
 impl Profile {
@@ -180,5 +185,8 @@ fn mixed(rng: &mut Rng) -> Faults {
         rollbacks: rate(2) / 2,
         jumps: rate(2),
         sweeps: rate(3),
+        wishes: rate(5),
+        adoptions: rate(2),
+        returns: rate(2) / 2,
     }
 }

@@ -8,8 +8,9 @@ use lifecycle::{Event, EventId, Timestamp};
 use reconciler::ports::Payload;
 use tokio::time::Instant;
 
+use crate::case::Alarm;
 use crate::streams::bytes_of;
-use crate::world::{Alarm, World};
+use crate::world::World;
 
 /// A message nobody speaks of for so long is delivered again.
 pub(crate) const ACK_WAIT: Duration = Duration::from_secs(10);

@@ -11,13 +11,14 @@ use crate::world::{World, hub_number};
 impl World {
     /// Whether everything went so well that nothing is left to a sweep.
     fn needs_sweep(&self) -> bool {
-        const LEFT_TO_SWEEPS: [&str; 6] = [
+        const LEFT_TO_SWEEPS: [&str; 7] = [
             "wake-up lost",
             "store rolled back",
             "event lost",
             "edit by hand",
             "integration changed",
             "deviceauth forgets a device",
+            "adopted",
         ];
         let faults = &self.chronicle.faults;
         let seen = &self.chronicle.seen;
@@ -25,6 +26,7 @@ impl World {
         // A sweep that is interrupted leaves a record that only the next one takes up.
         poison
             || seen.contains_key("sweep begun")
+            || seen.contains_key("command cut off")
             || LEFT_TO_SWEEPS.iter().any(|kind| faults.contains_key(kind))
     }
 
@@ -139,13 +141,20 @@ impl World {
             newest,
             "S5: the identity was made for an incarnation before",
         );
-        let live = shown.map(|identity| identity.facts.generation);
-        let key = configured.filter(|(of, _)| *of == hub).map(|(_, key)| key);
+        let has = configured.filter(|configured| configured.hub == hub);
+        let key = has.map(|configured| (configured.generation, configured.key));
+        let live = shown
+            .as_ref()
+            .map(|identity| identity.facts.generation.clone());
+        let primary = shown.and_then(|identity| {
+            let keys = identity.facts.keys?;
+            Some((identity.facts.generation, keys.primary))
+        });
         // Put back to before the tenant went to another hub and came back, a record does not know
         // what was delivered there.
         let known = !forgotten || self.tenants[self.cases[case].tenant].changes == 1;
         self.require(
-            key == live || !known,
+            key == primary || !known,
             "L3, S5: the device has not got the live key",
         );
         self.require(tagged == live, "L3: the twin is not tagged");

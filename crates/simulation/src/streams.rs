@@ -7,9 +7,10 @@ use reconciler::ports::{Ack, DeadClass, DeadLetter, Payload, PortResult, Streams
 use reconciler::sweep::{Notebook, Notices};
 
 use crate::brief;
+use crate::case::Alarm;
 use crate::mutant::Mutant;
 use crate::port::{Luck, Port};
-use crate::world::{Alarm, World};
+use crate::world::World;
 
 /// The bytes of an event, as far as they matter here: its name and which life of it this is.
 pub(crate) fn bytes_of(event: &Event) -> Payload {
@@ -225,7 +226,8 @@ impl World {
             self.chronicle.saw(crate::ledger::name(done.outcome));
             self.note(|_| format!("outcome: {}", brief::done(done)));
             let known = self.ledger.report(done);
-            let look = done.event.id.0.starts_with("sweep-");
+            let look = ["sweep-", "resync-", "adopt-"];
+            let look = look.iter().any(|name| done.event.id.0.starts_with(name));
             self.require(known || look, "S6: an outcome of an event nobody published");
             self.check_outcome(done);
         }

@@ -3,20 +3,16 @@
 //! Everything happens on one thread, under tokio's paused clock, and every choice comes from one
 //! generator: a run depends on its seed alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lifecycle::{
-    DeviceRef, Facts, IntegrationRef, IntentId, Key, MenderView, Op, RetryPolicy, TenantId,
-    Timestamp,
-};
+use lifecycle::{DeviceRef, IntegrationRef, RetryPolicy, TenantId, Timestamp};
 use reconciler::PerMinute;
-use reconciler::ports::{Payload, Stored};
-use reconciler::sweep::HubRow;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::case::Case;
 use crate::chronicle::Chronicle;
 use crate::ledger::Ledger;
 use crate::mutant::Mutant;
@@ -29,73 +25,6 @@ use crate::script::Script;
 const EPOCH: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 /// More calls than this for each event, and work has no end.
 const CALLS_FOR_AN_EVENT: u64 = 2_000;
-
-/// What a hub holds under one id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub(crate) facts: Facts,
-    /// A create of the tenant's integration made it: the truth that marks and generations stand
-    /// for. To a later integration of another name it is somebody else's.
-    pub(crate) ours: bool,
-    /// The incarnation of the event that it was made for.
-    pub(crate) made_for: Option<Timestamp>,
-}
-
-/// One device in one hub: what is there, and what the oracle remembers of it.
-#[derive(Debug, Default)]
-pub(crate) struct Place {
-    pub(crate) identity: Option<Identity>,
-    /// What the query shows: it may lag.
-    pub(crate) shown: Option<HubRow>,
-    /// Generation whose twin bears the tag.
-    pub(crate) tagged: Option<String>,
-    /// Version of the record that was settled last, and its key.
-    pub(crate) settled: (u64, Key),
-    /// Where the intent of the last effective request was stored first, and its key.
-    pub(crate) effective: (u64, Key),
-}
-
-/// A wake-up that is scheduled.
-#[derive(Debug, Clone)]
-pub(crate) struct Alarm {
-    pub(crate) due: Timestamp,
-    /// The bytes of the event that the record owes.
-    pub(crate) payload: Payload,
-}
-
-/// Everything about one device.
-#[derive(Debug)]
-pub(crate) struct Case {
-    pub(crate) about: DeviceRef,
-    pub(crate) tenant: usize,
-    pub(crate) script: Script,
-    /// So many emissions have been made.
-    pub(crate) emitted: usize,
-    /// What Mender holds, and of which incarnation.
-    pub(crate) truth: MenderView,
-    pub(crate) created: Option<Timestamp>,
-    pub(crate) stored: Option<Stored>,
-    /// Earlier versions of the record, the newest last.
-    pub(crate) copies: Vec<Stored>,
-    pub(crate) places: [Place; 2],
-    /// Every intent that was ever stored, with its key and the version that held it first.
-    pub(crate) announced: BTreeMap<IntentId, (Op, Key, u64)>,
-    /// Generations of which a delivery was ever claimed.
-    pub(crate) claimed: BTreeSet<String>,
-    /// Deliveries under way.
-    pub(crate) deliveries: usize,
-    /// Hub and generation of the connection string that the device has.
-    pub(crate) configured: Option<(usize, String)>,
-    pub(crate) alarm: Option<Alarm>,
-    /// When the sweep noted that Mender does not have it.
-    pub(crate) noted: Option<Timestamp>,
-    /// Somebody edited the hub by hand.
-    pub(crate) edited: bool,
-    /// The store lost its record, or what the record knew.
-    pub(crate) forgotten: bool,
-    /// Mender said once that it is gone although it was not.
-    pub(crate) lied: bool,
-}
 
 /// Why a hub does not serve for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -317,43 +246,6 @@ impl World {
         }
     }
 }
-
-impl Case {
-    const fn new(about: DeviceRef, tenant: usize, script: Script) -> Self {
-        const NOWHERE: Place = Place {
-            identity: None,
-            shown: None,
-            tagged: None,
-            settled: (0, NO_KEY),
-            effective: (0, NO_KEY),
-        };
-        Self {
-            about,
-            tenant,
-            script,
-            emitted: 0,
-            truth: MenderView::Absent,
-            created: None,
-            stored: None,
-            copies: Vec::new(),
-            places: [NOWHERE; 2],
-            announced: BTreeMap::new(),
-            claimed: BTreeSet::new(),
-            deliveries: 0,
-            configured: None,
-            alarm: None,
-            noted: None,
-            edited: false,
-            forgotten: false,
-            lied: false,
-        }
-    }
-}
-
-const NO_KEY: Key = Key {
-    incarnation: None,
-    revision: None,
-};
 
 fn tenant(n: usize, rng: &mut Rng) -> Tenant {
     Tenant {

@@ -64,7 +64,7 @@ fn everything_happens_and_nothing_breaks() {
     assert!(account.is_exact(), "{account:?}");
 }
 
-const EVERYTHING: [&str; 41] = [
+const EVERYTHING: [&str; 47] = [
     "400",
     "401",
     "403 hub full",
@@ -72,8 +72,10 @@ const EVERYTHING: [&str; 41] = [
     "429",
     "500",
     "503",
+    "adopted",
     "applied late",
     "clock jumps",
+    "command cut off",
     "compare-and-set lost",
     "conflict",
     "crash",
@@ -89,8 +91,11 @@ const EVERYTHING: [&str; 41] = [
     "hub silent",
     "integration changed",
     "judged without a sweep",
+    "key renewed",
+    "keys swapped",
     "late effect",
     "list in trouble",
+    "other hub",
     "outcome applied",
     "outcome dead",
     "outcome ignored",
@@ -101,6 +106,7 @@ const EVERYTHING: [&str; 41] = [
     "question",
     "replayed",
     "reply lost",
+    "resync",
     "stale read",
     "stopped",
     "store rolled back",
