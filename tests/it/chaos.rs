@@ -6,7 +6,9 @@
 mod backlog;
 mod clocks;
 mod credentials;
+mod open_files;
 mod poison;
+mod quota;
 mod storage;
 mod tenants;
 
@@ -78,6 +80,22 @@ async fn a_cluster_that_loses_its_leader_loses_no_event() -> Result<()> {
     ];
     let episode = held("leader", &plan(2, true, acts)).await?;
     assert_eq!(episode.nats_kills, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn leaders_that_step_down_under_load_lose_no_event_and_stop_nothing() -> Result<()> {
+    let acts = vec![
+        Act::Calm { ms: 1_000 },
+        Act::StepDown,
+        Act::Calm { ms: 500 },
+        Act::StepDown,
+        Act::Kill { worker: 0 },
+        Act::StepDown,
+    ];
+    let episode = held("step-down", &plan(2, true, acts)).await?;
+    let fewest = 3;
+    assert!(episode.leaders_changed >= fewest, "{episode:?}");
     Ok(())
 }
 

@@ -43,6 +43,8 @@ pub struct Episode {
     pub worker_kills: u64,
     /// SIGKILLs of a nats-server.
     pub nats_kills: u64,
+    /// Streams and consumers that had another leader after theirs had to step down.
+    pub leaders_changed: u64,
     /// Times that a worker was frozen beyond its ack wait and its lease.
     pub freezes: u64,
     /// Faults of any kind.
@@ -105,6 +107,7 @@ async fn judge(
     Ok(Episode {
         worker_kills: performance.worker_kills,
         nats_kills: performance.nats_kills,
+        leaders_changed: performance.leaders_changed,
         freezes: performance.freezes,
         faults: performance.faults,
         events: scene.stored,

@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use async_nats::{ConnectOptions, jetstream};
+use serde_json::{Value, json};
 
 use crate::{NatsServer, Proxy, until};
 
@@ -18,6 +19,8 @@ const SERVERS: usize = 3;
 /// An election takes up to nine seconds; the rest is for a loaded machine.
 const START: Duration = Duration::from_secs(60);
 const REQUEST: Duration = Duration::from_secs(5);
+/// Name and password of who may ask about the cluster as a whole; everybody else needs neither.
+const SYSTEM: &str = "system";
 
 /// A running cluster.
 pub struct NatsCluster {
@@ -101,13 +104,45 @@ impl NatsCluster {
 
     /// Which server leads a stream.
     pub async fn leader(&self, stream: &str) -> Result<usize> {
-        let what = format!("a leader of {stream}");
+        let leader = self.leader_of(stream, None).await?;
+        let index = leader.strip_prefix("nats-").and_then(|it| it.parse().ok());
+        index.with_context(|| format!("{leader} is none of ours"))
+    }
+
+    /// Has the leader of a stream, or of one of its consumers, step down, and waits for the next one.
+    /// Whether that is another one.
+    pub async fn step_down(&self, stream: &str, consumer: Option<&str>) -> Result<bool> {
+        let before = self.leader_of(stream, consumer).await?;
+        let context = self.jetstream().await?;
+        let subject = match consumer {
+            None => format!("STREAM.LEADER.STEPDOWN.{stream}"),
+            Some(consumer) => format!("CONSUMER.LEADER.STEPDOWN.{stream}.{consumer}"),
+        };
+        let answer: Value = context.request(subject, &()).await?;
+        ensure!(answer["success"] == json!(true), "{stream}: {answer}");
+        Ok(self.leader_of(stream, consumer).await? != before)
+    }
+
+    /// Has the leader of JetStream as a whole step down.
+    pub async fn step_down_meta(&self) -> Result<()> {
+        let system = ConnectOptions::with_user_and_password(SYSTEM.into(), SYSTEM.into());
+        let urls: Vec<&str> = self.servers.iter().map(NatsServer::url).collect();
+        let client = system.request_timeout(Some(REQUEST)).connect(urls).await?;
+        let asked = client.request("$JS.API.META.LEADER.STEPDOWN", "".into());
+        let answer: Value = serde_json::from_slice(&asked.await?.payload)?;
+        ensure!(answer["success"] == json!(true), "{answer}");
+        self.ready().await
+    }
+
+    async fn leader_of(&self, stream: &str, consumer: Option<&str>) -> Result<String> {
+        let what = format!("a leader of {stream} {}", consumer.unwrap_or_default());
         until(START, &what, async || {
-            let mut stream = self.jetstream().await?.get_stream(stream).await?;
-            let info = stream.info().await?;
-            let leader = info.cluster.as_ref().and_then(|it| it.leader.clone());
-            let index = leader.and_then(|name| name.strip_prefix("nats-")?.parse().ok());
-            Ok(index)
+            let mut of = self.jetstream().await?.get_stream(stream).await?;
+            let cluster = match consumer {
+                None => of.info().await?.cluster.clone(),
+                Some(consumer) => of.consumer_info(consumer).await?.cluster,
+            };
+            Ok(cluster.and_then(|it| it.leader))
         })
         .await
     }
@@ -151,7 +186,11 @@ fn configuration(index: usize, routes: &[Proxy]) -> String {
     format!(
         "server_name: nats-{index}\n\
          cluster {{\n  name: harness\n  listen: \"127.0.0.1:-1\"\n  \
-         routes: [{}]\n}}\n",
+         routes: [{}]\n}}\n\
+         accounts {{\n  \
+         ALL: {{ jetstream: enabled, users: [{{ user: all, password: all }}] }}\n  \
+         SYS: {{ users: [{{ user: {SYSTEM}, password: {SYSTEM} }}] }}\n}}\n\
+         system_account: SYS\nno_auth_user: all\n",
         urls.join(", ")
     )
 }

@@ -30,6 +30,7 @@ pub struct Installation {
     dir: PathBuf,
     config: PathBuf,
     variables: Vec<(String, String)>,
+    open_files: Option<u32>,
 }
 
 /// What a command printed and how it ended.
@@ -68,6 +69,7 @@ impl Installation {
             dir: dir.to_owned(),
             config: path,
             variables: Vec::new(),
+            open_files: None,
         })
     }
 
@@ -82,6 +84,13 @@ impl Installation {
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Lets the worker and every command have no more than so many files open at once.
+    #[must_use]
+    pub const fn open_files(mut self, most: u32) -> Self {
+        self.open_files = Some(most);
         self
     }
 
@@ -125,7 +134,15 @@ impl Installation {
     /// A command that has not been started yet.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.binary);
+        let mut command = match self.open_files {
+            None => Command::new(&self.binary),
+            Some(most) => {
+                let mut shell = Command::new("sh");
+                let limited = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
+                shell.arg("-c").arg(limited).arg(&self.binary);
+                shell
+            }
+        };
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
             command.env_remove(name);
         }

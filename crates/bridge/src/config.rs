@@ -157,6 +157,8 @@ pub(crate) struct Hub {
     pub(crate) lease_ms: u64,
     /// First pause after a 429 that names no time.
     pub(crate) throttle_wait_ms: u64,
+    /// How often a hub is tried that takes no more: no room for a device, or its quota is used up.
+    pub(crate) full_wait_ms: u64,
     /// Hosts beyond `*.azure-devices.net`, `.us` and `.cn`, each as `host` or `host:port`.
     pub(crate) allowed_hosts: List,
     /// PEM file with a further authority to trust, for a proxy or an emulator.
@@ -170,6 +172,7 @@ impl Default for Hub {
             request_timeout_ms: 60_000,
             lease_ms: 0,
             throttle_wait_ms: 10_000,
+            full_wait_ms: 900_000,
             allowed_hosts: List::default(),
             ca_file: None,
         }

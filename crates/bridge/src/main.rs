@@ -40,6 +40,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
+    if let Err(error) = run::open_files::enough() {
+        eprintln!("mender-iothub: {error}");
+        return ExitCode::FAILURE;
+    }
     // Nothing else has installed a provider yet.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread()

@@ -8,6 +8,7 @@ mod health;
 mod http;
 mod iot_manager;
 mod metrics;
+pub(crate) mod open_files;
 mod ops;
 mod outlook;
 mod readiness;
@@ -81,10 +82,11 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let session = Session::begin(&config, "mender-iothub worker").await?;
     let stop = CancellationToken::new();
     signals::listen(stop.clone())?;
-    let mut needs = vec![NATS, STREAMS, RECORDS, MENDER, HUB];
+    let mut needs = vec![NATS, STREAMS, RECORDS, MENDER, HUB, open_files::ROOM];
     needs.extend(config.twin.enabled.then_some(TWINS));
     needs.extend(config.iot_manager.is_on().then_some(IOT_MANAGER));
     let readiness = Readiness::waiting_for(&needs);
+    tokio::spawn(open_files::watch(readiness.clone(), stop.clone()));
     let seen = Seen {
         counted: Counted::default(),
         outlook: Outlook::default(),
@@ -415,7 +417,7 @@ fn settings(config: &Config) -> Settings {
         max_conflicts: 5,
         credentials: Duration::from_secs(60),
         throttled: ms(config.hub.throttle_wait_ms),
-        full: Duration::from_secs(900),
+        full: ms(config.hub.full_wait_ms),
         lease: config.hub.lease(),
         // Two requests, and the same again to be sure.
         delivery_lease: ms(config.mender.request_timeout_ms) * 4,

@@ -29,7 +29,7 @@ pub struct WorkerStatus {
     pub waiting: Vec<WaitingFor>,
     /// The hubs that it has asked for anything: those that slowed it first, at most [`MAX_TOLD`].
     pub hubs: Vec<HubStatus>,
-    /// Integrations whose credential is refused, at most [`MAX_TOLD`].
+    /// What is not asked of hubs because they refuse it, at most [`MAX_TOLD`].
     pub suspended: Vec<SuspendedStatus>,
     /// Hubs and suspended integrations that had no room here.
     pub left_out: u64,
@@ -64,7 +64,7 @@ pub struct HubStatus {
     pub last_throttled_s: Option<u64>,
 }
 
-/// An integration that a worker leaves alone.
+/// An integration that a worker leaves alone, or some of whose requests it holds back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SuspendedStatus {
@@ -72,11 +72,15 @@ pub struct SuspendedStatus {
     pub integration: String,
     /// The hub's host.
     pub hub: String,
+    /// `credentials`, or `full`: no room, a quota that is used up, a tier that cannot do it.
+    pub cause: String,
+    /// What waits: `all`, `creates`, `changes` or `twins`.
+    pub requests: String,
     /// What the hub said.
     pub reason: String,
     /// Seconds since it first did.
     pub since_s: u64,
-    /// Seconds until the credential is tried again.
+    /// Seconds until the hub is tried again.
     pub probe_in_s: u64,
 }
 

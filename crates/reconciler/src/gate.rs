@@ -1,53 +1,21 @@
 //! Whether a request to a hub may go out now.
 //!
-//! Two things forbid it: the hub's pace, and a credential that was refused. A tenant whose
+//! Two things forbid it: the hub's pace, and that the hub has refused its like. A tenant whose
 //! credential was refused is suspended: one probe a minute, and everybody else waits without
-//! spending attempts. A new credential ends the suspension at once.
+//! spending attempts. A hub that takes no more is tried as seldom as its policy says. A new
+//! credential ends either at once.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use lifecycle::{Failure, IntegrationRef};
-use tokio::time::Instant;
+use lifecycle::{Failure, IntegrationRef, RetryPolicy};
 
 use crate::pacer::{HubPace, Pacer, PerMinute};
+use crate::suspension::{Asked, Cause, Suspension, Suspensions};
 
-/// Time between two probes with a credential that was refused.
-const PROBE_EVERY: Duration = Duration::from_secs(60);
 /// Longest wait that a hub may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// Waits up to this long are spent in the process, longer ones become wake-ups.
 const SHORT: Duration = Duration::from_secs(5);
-
-/// Why and since when a tenant's hub is left alone.
-#[derive(Debug, Clone)]
-pub struct Suspension {
-    /// The hub that refuses it.
-    pub hub: String,
-    /// Which credential was refused.
-    pub generation: u64,
-    /// What the hub said.
-    pub reason: String,
-    /// When it first did.
-    since: Instant,
-    /// When the next probe may go.
-    next_probe: Instant,
-}
-
-impl Suspension {
-    /// How long the hub has been left alone for.
-    #[must_use]
-    pub fn lasted(&self) -> Duration {
-        self.since.elapsed()
-    }
-
-    /// When the next probe may go, from now.
-    #[must_use]
-    pub fn probe_in(&self) -> Duration {
-        self.next_probe.saturating_duration_since(Instant::now())
-    }
-}
 
 /// What the gate says.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,123 +32,92 @@ pub(crate) struct Gate {
     /// Pause after a 429 that names no time.
     throttled: Duration,
     pacer: Pacer,
-    suspended: Mutex<HashMap<String, Suspension>>,
+    suspended: Suspensions,
 }
 
 impl Gate {
-    /// A gate that pauses for `throttled` after a 429 that names no time.
-    pub(crate) fn new(throttled: Duration) -> Self {
+    /// A gate that waits as this policy says.
+    pub(crate) fn new(policy: &RetryPolicy) -> Self {
         Self {
-            throttled,
+            throttled: policy.throttled,
             pacer: Pacer::default(),
-            suspended: Mutex::default(),
+            suspended: Suspensions::new(policy.full),
         }
     }
 
-    /// Asks for one request to the hub of `integration`.
-    pub(crate) fn ask(&self, integration: &IntegrationRef, allowed: PerMinute) -> Pass {
-        if let Some(wait) = self.suspended_for(integration) {
+    /// Asks for one request to the hub of `integration`. Twins have a pace of their own.
+    pub(crate) fn ask(
+        &self,
+        integration: &IntegrationRef,
+        asked: Asked,
+        allowed: PerMinute,
+    ) -> Pass {
+        self.ask_patiently(integration, asked, allowed, SHORT)
+    }
+
+    /// Asks once more after the wait that [`Gate::ask`] has said: the hub may have refused others
+    /// meanwhile, and then this one would only be refused as well.
+    pub(crate) fn ask_again(
+        &self,
+        integration: &IntegrationRef,
+        asked: Asked,
+        allowed: PerMinute,
+    ) -> Pass {
+        let paused = asked != Asked::Twin && self.pacer.is_paused(&integration.hub, allowed);
+        if paused || self.suspended.holds(integration, asked) {
+            return self.ask_patiently(integration, asked, allowed, Duration::ZERO);
+        }
+        Pass::After(Duration::ZERO)
+    }
+
+    fn ask_patiently(
+        &self,
+        integration: &IntegrationRef,
+        asked: Asked,
+        allowed: PerMinute,
+        patience: Duration,
+    ) -> Pass {
+        if let Some(wait) = self.suspended.wait(integration, asked) {
             return Pass::Later(wait);
         }
-        match self.pacer.reserve(&integration.hub, allowed, SHORT) {
+        if asked == Asked::Twin {
+            return Pass::After(Duration::ZERO);
+        }
+        match self.pacer.reserve(&integration.hub, allowed, patience) {
             Ok(wait) => Pass::After(wait),
             Err(wait) => Pass::Later(wait),
         }
-    }
-
-    /// Asks for one request to a twin: it has a pace of its own, but needs the same credential.
-    pub(crate) fn ask_for_twin(&self, integration: &IntegrationRef) -> Pass {
-        self.suspended_for(integration)
-            .map_or(Pass::After(Duration::ZERO), Pass::Later)
-    }
-
-    /// Learns from how a request to a twin ended.
-    pub(crate) fn learn_of_twin(&self, integration: &IntegrationRef, failure: Option<&Failure>) {
-        match failure {
-            None | Some(Failure::Conflict | Failure::Permanent(_)) => self.resume(&integration.id),
-            Some(Failure::Credentials(reason)) => self.suspend(integration, reason),
-            Some(Failure::Transient(_) | Failure::Throttled { .. } | Failure::Full(_)) => {}
-        }
-    }
-
-    fn suspended_for(&self, integration: &IntegrationRef) -> Option<Duration> {
-        let now = Instant::now();
-        let mut suspended = self
-            .suspended
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let entry = suspended.get_mut(&integration.id)?;
-        if entry.generation != integration.generation {
-            suspended.remove(&integration.id);
-            return None;
-        }
-        if entry.next_probe <= now {
-            entry.next_probe = now + PROBE_EVERY;
-            return None;
-        }
-        Some(entry.next_probe - now)
     }
 
     /// Learns from how a request ended.
     pub(crate) fn learn(
         &self,
         integration: &IntegrationRef,
+        asked: Asked,
         allowed: PerMinute,
         failure: Option<&Failure>,
     ) {
+        let (hub, paced) = (&integration.hub, asked != Asked::Twin);
         match failure {
             None | Some(Failure::Conflict | Failure::Permanent(_)) => {
-                self.pacer.succeeded(&integration.hub, allowed);
-                self.resume(&integration.id);
+                if paced {
+                    self.pacer.succeeded(hub, allowed);
+                }
+                self.suspended.resume(integration, asked);
             }
-            Some(Failure::Throttled { wait }) => {
+            Some(Failure::Throttled { wait }) if paced => {
                 let wait = wait.unwrap_or(self.throttled).min(LONGEST_WAIT);
-                self.pacer.throttled(&integration.hub, allowed, wait);
+                self.pacer.throttled(hub, allowed, wait);
             }
-            Some(Failure::Credentials(reason)) => self.suspend(integration, reason),
-            Some(Failure::Transient(_) | Failure::Full(_)) => {}
-        }
-    }
-
-    fn suspend(&self, integration: &IntegrationRef, reason: &str) {
-        let mut suspended = self
-            .suspended
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let before = suspended.get(&integration.id).map(|entry| entry.since);
-        let first = before.is_none();
-        suspended.insert(
-            integration.id.clone(),
-            Suspension {
-                hub: integration.hub.clone(),
-                generation: integration.generation,
-                reason: reason.to_owned(),
-                since: before.unwrap_or(now),
-                next_probe: now + PROBE_EVERY,
-            },
-        );
-        if first {
-            tracing::error!(
-                integration = integration.id,
-                hub = integration.hub,
-                reason,
-                "credentials refused: tenant suspended, probing once a minute; \
-                 set a working credential with `mender-iothub integration set`"
-            );
-        }
-    }
-
-    fn resume(&self, id: &str) {
-        let mut suspended = self
-            .suspended
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if suspended.remove(id).is_some() {
-            tracing::info!(
-                integration = id,
-                "credentials accepted again: tenant resumed"
-            );
+            Some(Failure::Credentials(reason)) => {
+                self.suspended
+                    .suspend(integration, asked, Cause::Credentials, reason);
+            }
+            Some(Failure::Full(reason)) => {
+                self.suspended
+                    .suspend(integration, asked, Cause::Full, reason);
+            }
+            Some(Failure::Transient(_) | Failure::Throttled { .. }) => {}
         }
     }
 
@@ -189,22 +126,34 @@ impl Gate {
         self.pacer.paces()
     }
 
-    /// The suspended integrations.
+    /// What is left alone, by integration.
     pub(crate) fn suspensions(&self) -> Vec<(String, Suspension)> {
-        let suspended = self
-            .suspended
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        suspended
-            .iter()
-            .map(|(id, entry)| (id.clone(), entry.clone()))
-            .collect()
+        self.suspended.list()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::suspension::PROBE_EVERY;
+
+    const FREE: Pass = Pass::After(Duration::ZERO);
+
+    fn gate() -> Gate {
+        let s = Duration::from_secs;
+        Gate::new(&RetryPolicy {
+            first: s(1),
+            cap: s(60),
+            in_process: s(1),
+            max_age: s(3600),
+            max_conflicts: 2,
+            credentials: s(60),
+            throttled: s(10),
+            full: s(900),
+            lease: s(130),
+            delivery_lease: s(30),
+        })
+    }
 
     fn integration(generation: u64) -> IntegrationRef {
         IntegrationRef {
@@ -214,15 +163,20 @@ mod tests {
         }
     }
 
+    fn refused() -> Failure {
+        Failure::Credentials("401".into())
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_refused_credential_is_probed_once_a_minute() {
-        let gate = Gate::new(Duration::from_secs(10));
-        let refused = Failure::Credentials("401".into());
-        gate.learn(&integration(1), None, Some(&refused));
-        assert_eq!(gate.ask(&integration(1), None), Pass::Later(PROBE_EVERY));
+        let gate = gate();
+        gate.learn(&integration(1), Asked::Create, None, Some(&refused()));
+        let ask = |asked| gate.ask(&integration(1), asked, None);
+        assert_eq!(ask(Asked::Twin), Pass::Later(PROBE_EVERY));
         tokio::time::advance(PROBE_EVERY).await;
-        assert_eq!(gate.ask(&integration(1), None), Pass::After(Duration::ZERO));
-        assert_eq!(gate.ask(&integration(1), None), Pass::Later(PROBE_EVERY));
+        assert_eq!(ask(Asked::Read), FREE);
+        gate.learn(&integration(1), Asked::Read, None, Some(&refused()));
+        assert_eq!(ask(Asked::Change), Pass::Later(PROBE_EVERY));
         tokio::time::advance(Duration::from_secs(20)).await;
         let (_, told) = &gate.suspensions()[0];
         assert_eq!(told.lasted(), Duration::from_secs(80));
@@ -231,19 +185,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_new_credential_or_a_success_ends_the_suspension() {
-        let gate = Gate::new(Duration::from_secs(10));
-        gate.learn(
-            &integration(1),
-            None,
-            Some(&Failure::Credentials("401".into())),
-        );
-        assert_eq!(gate.ask(&integration(2), None), Pass::After(Duration::ZERO));
-        gate.learn(
-            &integration(2),
-            None,
-            Some(&Failure::Credentials("401".into())),
-        );
-        gate.learn(&integration(2), None, None);
+        let gate = gate();
+        gate.learn(&integration(1), Asked::Read, None, Some(&refused()));
+        assert_eq!(gate.ask(&integration(2), Asked::Read, None), FREE);
+        gate.learn(&integration(2), Asked::Read, None, Some(&refused()));
+        gate.learn(&integration(2), Asked::Twin, None, None);
         assert!(gate.suspensions().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hub_without_room_is_asked_to_make_nothing_more_and_still_to_delete() {
+        let gate = gate();
+        let full = Failure::Full("413002".into());
+        gate.learn(&integration(1), Asked::Create, None, Some(&full));
+        gate.learn(&integration(1), Asked::Read, None, None);
+        let wait = Pass::Later(Duration::from_secs(900));
+        assert_eq!(gate.ask(&integration(1), Asked::Create, None), wait);
+        assert_eq!(gate.ask(&integration(1), Asked::Change, None), FREE);
     }
 }

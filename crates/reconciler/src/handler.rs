@@ -9,21 +9,22 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lifecycle::{
-    Answer, Context, Device, DeviceRef, Done, Effect, Event, EventId, Input, IntentId, Record,
-    RetryPolicy, Step, Timestamp,
+    Answer, Context, Device, DeviceRef, Done, Effect, Event, EventId, HubWrite, Input,
+    IntegrationRef, IntentId, Record, RetryPolicy, Step, Timestamp,
 };
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::clock::ServerClock;
 use crate::counters::Counters;
 use crate::crowd::{Crowd, Place};
-use crate::gate::{Gate, Pass, Suspension};
-use crate::pacer::HubPace;
+use crate::gate::{Gate, Pass};
+use crate::pacer::{HubPace, PerMinute};
 use crate::perform::Held;
 use crate::ports::{
     Ack, DeviceStore, Hub, Hubs, Mender, Payload, PortError, PortResult, Saved, Streams, Task,
 };
 use crate::seldom::Seldom;
+use crate::suspension::{Asked, Suspension};
 
 /// How often a message in work is kept from being delivered to somebody else.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
@@ -133,7 +134,7 @@ where
             hubs,
             mender,
             streams,
-            gate: Gate::new(settings.policy.throttled),
+            gate: Gate::new(&settings.policy),
             crowd: Crowd::new(None),
             retries: Seldom::default(),
             settings,
@@ -150,7 +151,7 @@ where
         self
     }
 
-    /// The integrations whose credentials are refused at present.
+    /// What is not asked of hubs at present because they refuse it, by integration.
     pub fn suspensions(&self) -> Vec<(String, Suspension)> {
         self.gate.suspensions()
     }
@@ -330,16 +331,18 @@ where
     /// Waits for the hub's pace and for a place among its requests, or turns the step into a
     /// deferral.
     async fn pass_gate(&self, handling: &Handling<H::Hub>, step: Step) -> (Step, Option<Place>) {
-        let wait = match self.ask_gate(handling, &step.effect) {
-            Pass::After(wait) => {
-                if !wait.is_zero() {
-                    tokio::time::sleep(wait).await;
-                }
-                match self.enter(handling, &step.effect).await {
-                    Ok(place) => return (step, place),
-                    Err(wait) => wait,
-                }
-            }
+        let mut pass = self.ask_gate(handling, &step.effect, Gate::ask);
+        if let Pass::After(wait) = pass
+            && !wait.is_zero()
+        {
+            tokio::time::sleep(wait).await;
+            pass = self.ask_gate(handling, &step.effect, Gate::ask_again);
+        }
+        let wait = match pass {
+            Pass::After(_) => match self.enter(handling, &step.effect).await {
+                Ok(place) => return (step, place),
+                Err(wait) => wait,
+            },
             Pass::Later(wait) => wait,
         };
         let until = self.now().plus(wait);
@@ -364,19 +367,26 @@ where
         }
     }
 
-    fn ask_gate(&self, handling: &Handling<H::Hub>, effect: &Effect) -> Pass {
+    fn ask_gate(
+        &self,
+        handling: &Handling<H::Hub>,
+        effect: &Effect,
+        ask: impl Fn(&Gate, &IntegrationRef, Asked, PerMinute) -> Pass,
+    ) -> Pass {
         let free = Pass::After(Duration::ZERO);
         let Some(hub) = &handling.hub else {
             return free;
         };
-        match effect {
-            Effect::Read | Effect::Write(_) => {}
+        let asked = match effect {
+            Effect::Read => Asked::Read,
+            Effect::Write(request) => asked_by(request),
             // The identity with its key is read first, unless it is at hand.
-            Effect::Deliver { .. } if handling.held.is_none() => {}
-            Effect::Tag { .. } => return self.gate.ask_for_twin(hub.integration()),
+            Effect::Deliver { .. } if handling.held.is_none() => Asked::Read,
+            Effect::Tag { .. } => Asked::Twin,
             _ => return free,
-        }
-        self.gate.ask(hub.integration(), hub.allowed_per_minute())
+        };
+        let allowed = hub.allowed_per_minute();
+        ask(&self.gate, hub.integration(), asked, allowed)
     }
 
     /// Stores the record if it has changed; false if somebody else was quicker.
@@ -432,6 +442,14 @@ impl Carried {
         if let Some(answer) = &self.answer {
             device.recall(answer);
         }
+    }
+}
+
+/// The kind of a request.
+pub(crate) const fn asked_by(request: &HubWrite) -> Asked {
+    match request {
+        HubWrite::Create { .. } => Asked::Create,
+        HubWrite::Update { .. } | HubWrite::Keys { .. } | HubWrite::Delete { .. } => Asked::Change,
     }
 }
 

@@ -16,12 +16,13 @@ mod pacer;
 mod perform;
 pub mod ports;
 mod seldom;
+mod suspension;
 pub mod sweep;
 
 pub use census::{Census, CensusRow, InHub, Progress};
 pub use clock::ServerClock;
 pub use counters::{Counters, Delays};
 pub use dispatch::Dispatcher;
-pub use gate::Suspension;
 pub use handler::{Ended, Reconciler, Settings};
 pub use pacer::{HubPace, Pacer, PerMinute};
+pub use suspension::{Asked, Cause, Suspension};

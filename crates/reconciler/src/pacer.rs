@@ -164,6 +164,12 @@ impl Pacer {
             .saturating_duration_since(now)
     }
 
+    /// Whether the hub has asked for a pause that is not over.
+    pub fn is_paused(&self, hub: &str, allowed: PerMinute) -> bool {
+        let now = Instant::now();
+        self.with(hub, allowed, now, |pace| pace.paused_until > now)
+    }
+
     /// The hub refused a request for being too busy; `wait` is what it asked for.
     pub fn throttled(&self, hub: &str, allowed: PerMinute, wait: Duration) {
         let now = Instant::now();

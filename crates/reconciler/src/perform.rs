@@ -7,10 +7,11 @@ use lifecycle::{
     Parked, ReadReply, Timestamp, WriteReply,
 };
 
-use crate::handler::{Handling, Reconciler, Work};
+use crate::handler::{Handling, Reconciler, Work, asked_by};
 use crate::ports::{
     DeadClass, DeadLetter, DeviceStore, Hub, Hubs, Mender, PortResult, Seen, Streams,
 };
+use crate::suspension::Asked;
 
 /// The identity at hand, keys included.
 pub(crate) type Held<I> = Seen<I>;
@@ -120,6 +121,7 @@ where
         let result = hub.read(&work.about).await;
         self.gate.learn(
             hub.integration(),
+            Asked::Read,
             hub.allowed_per_minute(),
             result.as_ref().err(),
         );
@@ -163,8 +165,9 @@ where
             )
             .await;
         let failure = result.as_ref().err().map(|(failure, _)| failure);
+        let allowed = hub.allowed_per_minute();
         self.gate
-            .learn(hub.integration(), hub.allowed_per_minute(), failure);
+            .learn(hub.integration(), asked_by(&request), allowed, failure);
         if let Err((_, Fate::Unknown)) = &result {
             count(&self.counters.unanswered);
         }
@@ -221,7 +224,8 @@ where
             Some(hub) => {
                 let result = hub.tag(&work.about, etag).await;
                 let failure = result.as_ref().err();
-                self.gate.learn_of_twin(hub.integration(), failure);
+                self.gate
+                    .learn(hub.integration(), Asked::Twin, None, failure);
                 result
             }
             None => Err(no_hub()),

@@ -23,7 +23,7 @@ const STUCK: usize = 400;
 /// What a busy machine may add. Waiting for the other's time-outs would take many times as long.
 const NOISE: Duration = Duration::from_secs(1);
 
-async fn publish(nats: &NatsServer, tenant: &str, device: &str) -> Result<u64> {
+pub(super) async fn publish(nats: &NatsServer, tenant: &str, device: &str) -> Result<u64> {
     let body = r#"{"status":"accepted","revision":1}"#;
     let context = nats.jetstream().await?;
     let subject = format!("iothub.event.{tenant}.{device}");

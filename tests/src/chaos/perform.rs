@@ -24,6 +24,17 @@ const SOON: Duration = Duration::from_secs(60);
 /// How long Mender takes to deliver while a worker is killed before that, in milliseconds.
 const SLOW_DELIVERY: u64 = 400;
 
+/// What has a leader of its own in a cluster: streams, and consumers of theirs.
+const LED: [(&str, Option<&str>); 7] = [
+    ("WORKFLOWS", None),
+    ("WORKFLOWS", Some("iothub-ingest")),
+    (EVENTS, None),
+    (EVENTS, Some("iothub-worker")),
+    ("KV_iothub_devices", None),
+    ("IOTHUB_OUTCOMES", None),
+    ("IOTHUB_DLQ", None),
+];
+
 /// What has been done so far.
 #[derive(Debug, Default)]
 pub struct Performance {
@@ -31,6 +42,8 @@ pub struct Performance {
     pub worker_kills: u64,
     /// SIGKILLs of a nats-server.
     pub nats_kills: u64,
+    /// Streams and consumers that got another leader.
+    pub leaders_changed: u64,
     /// Times that a worker was frozen.
     pub freezes: u64,
     /// Acts of any kind.
@@ -98,6 +111,7 @@ impl Performance {
                 stage.workers[worker].process().thaw()
             }
             Act::KillNats { down_ms } => self.kill_nats(stage, down_ms).await,
+            Act::StepDown => self.step_down(stage).await,
             Act::LoseAcks { worker, ms } => detour(stage.bus.proxy(worker)?, Way::Deaf, ms).await,
             Act::LoseConfirmations { worker, ms } => {
                 detour(stage.bus.proxy(worker)?, Way::Mute, ms).await
@@ -172,6 +186,16 @@ impl Performance {
                 cluster.restart(leader).await
             }
         }
+    }
+
+    async fn step_down(&mut self, stage: &Stage) -> Result<()> {
+        let Bus::Cluster(cluster) = &stage.bus else {
+            bail!("one server has nobody to step down for");
+        };
+        for (stream, consumer) in LED {
+            self.leaders_changed += u64::from(cluster.step_down(stream, consumer).await?);
+        }
+        cluster.step_down_meta().await
     }
 
     async fn rotate_key(&mut self, stage: &mut Stage, ms: u64) -> Result<()> {

@@ -25,6 +25,9 @@ pub enum Act {
     Freeze { worker: usize, ms: u64 },
     /// SIGKILL of the only nats-server, or of the leader of the event stream, and a new start.
     KillNats { down_ms: u64 },
+    /// The leader of each of our streams and consumers steps down, and that of JetStream as a whole: as in
+    /// a rolling upgrade of NATS. Only in a cluster.
+    StepDown,
     /// What a worker says to NATS does not arrive, its acks among it; then its connection breaks.
     LoseAcks { worker: usize, ms: u64 },
     /// The same for what NATS says to a worker.
@@ -113,6 +116,7 @@ impl Plan {
             workers: self.workers,
             cluster: self.cluster,
             clocks: clock::WORKS && self.acts.iter().any(steps),
+            open_files: None,
         }
     }
 }
@@ -132,7 +136,8 @@ fn act(rng: &mut Rng, workers: usize, cluster: bool) -> Act {
             down_ms: rng.ms(0, 2_000),
         },
         // Clients of a cluster connect to whichever server is there, not through a proxy.
-        14..=16 if cluster => Act::Kill { worker },
+        14 if cluster => Act::StepDown,
+        15..=16 if cluster => Act::Kill { worker },
         14 => Act::LoseAcks {
             worker,
             ms: rng.ms(100, 3_000),
@@ -212,7 +217,7 @@ mod tests {
         let acts = plans.iter().flat_map(|plan| &plan.acts);
         let kinds: std::collections::HashSet<_> = acts.map(std::mem::discriminant).collect();
         // All but `Calm`, which only tests ask for.
-        assert_eq!(kinds.len(), 16);
+        assert_eq!(kinds.len(), 17);
         assert!(plans.iter().any(|plan| plan.cluster));
         for plan in &plans {
             assert!((1..=4).contains(&plan.workers));

@@ -22,6 +22,8 @@ pub struct Sizes {
     pub cluster: bool,
     /// Whether each worker gets a wall clock of its own, which can be stepped.
     pub clocks: bool,
+    /// How many files each worker may have open at once; `None` is as many as the tests may.
+    pub open_files: Option<u32>,
 }
 
 /// NATS in one of its sizes.
@@ -87,6 +89,9 @@ impl Stage {
             let replicas = if sizes.cluster { 3 } else { 1 };
             let config = configuration(url, replicas, mender.listen(), &host, hub.ca_file());
             let mut installation = Installation::new(&dir, &config).await?;
+            if let Some(most) = sizes.open_files {
+                installation = installation.open_files(most);
+            }
             if sizes.clocks {
                 let clock = Clock::new(&dir)?;
                 for (name, value) in clock.variables() {

@@ -121,6 +121,9 @@ fn check(config: &Config) -> Result<(), String> {
             "`hub.lease_ms` must be at least twice `hub.request_timeout_ms`, or 0".to_owned(),
         );
     }
+    if hub.full_wait_ms == 0 {
+        return Err("`hub.full_wait_ms` must be more than 0".to_owned());
+    }
     let retry = &config.retry;
     if retry.first_ms == 0 || retry.first_ms > retry.cap_ms || retry.max_age_s == 0 {
         return Err("`retry` needs 0 < first_ms <= cap_ms and max_age_s > 0".to_owned());

@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use jetstream::NatsAck;
 use messages::{HubStatus, SuspendedStatus, WaitingFor, WorkerStatus};
 use reconciler::ports::Task;
-use reconciler::{Dispatcher, HubPace, Suspension};
+use reconciler::{Cause, Dispatcher, HubPace, Suspension};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -100,6 +100,12 @@ fn suspension((integration, suspension): (String, Suspension)) -> SuspendedStatu
         integration,
         since_s: suspension.lasted().as_secs(),
         probe_in_s: suspension.probe_in().as_secs(),
+        cause: match suspension.cause {
+            Cause::Credentials => "credentials",
+            Cause::Full => "full",
+        }
+        .to_owned(),
+        requests: suspension.asked.name().to_owned(),
         hub: suspension.hub,
         reason: suspension.reason,
     }

@@ -6,7 +6,7 @@ use lifecycle::{DeviceRef, Event, EventId, Facts, Failure, Fate, IntentId, Mark,
 use reconciler::Ended;
 use reconciler::ports::Task;
 
-use crate::servers::{Servers, accepted, event, failing};
+use crate::servers::{Servers, Trouble, accepted, event, failing};
 
 fn unauthorized() -> Failure {
     Failure::Credentials("401".into())
@@ -125,6 +125,54 @@ async fn reading_a_key_for_a_delivery_asks_the_gate_too() {
         "what was deferred is not under way"
     );
     assert_eq!(world.armed.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_busy_hub_is_not_sent_when_it_refuses_others_meanwhile() {
+    let servers = Servers::new();
+    let worker = servers.worker();
+    let busy = |takes, wait| Trouble {
+        takes: Duration::from_secs(takes),
+        failure: Some((
+            Failure::Throttled {
+                wait: Some(Duration::from_secs(wait)),
+            },
+            Fate::Done,
+        )),
+        ..Trouble::default()
+    };
+    // One request is answered late, another at once, and a third waits as long as that one says.
+    servers.next("hub create", busy(2, 30));
+    servers.next("hub create", busy(0, 3));
+    let of = |name: &str| Event {
+        id: EventId(name.into()),
+        about: DeviceRef {
+            tenant: "t".parse().unwrap(),
+            device: name.parse().unwrap(),
+        },
+        ..accepted(1)
+    };
+    // There is one record here: none is there when the next device comes, and when the last may go on.
+    let forget = async |after| {
+        tokio::time::sleep(Duration::from_millis(after)).await;
+        servers.world().record = None;
+    };
+    let event = of("one");
+    let later = |after, name| {
+        let (event, forget, servers, worker) = (of(name), &forget, &servers, &worker);
+        async move {
+            forget(after).await;
+            servers.handle(worker, &event).await
+        }
+    };
+    let (_, _, ended, ()) = tokio::join!(
+        servers.handle(&worker, &event),
+        later(100, "another"),
+        later(500, "third"),
+        forget(3_050)
+    );
+    assert_eq!(ended, Ended::Acknowledged, "the record owes it");
+    assert_eq!(servers.calls("hub create"), 2, "{:?}", servers.journal());
 }
 
 #[tokio::test(start_paused = true)]

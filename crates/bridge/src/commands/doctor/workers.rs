@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use messages::WorkerStatus;
+use messages::{SuspendedStatus, WorkerStatus};
 
 use super::finding::Finding;
 use super::{Findings, Scene};
@@ -11,6 +11,8 @@ use crate::commands::status::workers::{Workers, ask};
 use crate::print::span;
 
 const CHECK: &str = "workers";
+/// The cause of a hub that has no room, as workers tell it.
+const FULL: &str = "full";
 
 pub(super) async fn check(scene: &Scene<'_>) -> Findings {
     Ok(of_workers(&ask(scene.session).await?))
@@ -59,14 +61,7 @@ fn of_worker(worker: &WorkerStatus) -> Vec<Finding> {
         )
         .with_advice("bring it back; the worker goes on by itself")
     });
-    let suspended = worker.suspended.iter().map(|it| {
-        let since = span(Duration::from_secs(it.since_s));
-        Finding::problem(
-            CHECK,
-            format!("{name}: hub {} has refused a tenant's credential for {since}: {}", it.hub, it.reason),
-        )
-        .with_advice("`mender-iothub status` names the tenant; set a working credential with `integration set`")
-    });
+    let suspended = worker.suspended.iter().map(|it| refused(name, it));
     let slow = worker.hubs.iter().filter(|hub| hub.paused_for_ms > 0).map(|hub| {
         Finding::advice(CHECK, format!("{name}: hub {} throttles, {} times so far", hub.hub, hub.throttled))
             .with_advice("are --tier and --units of `integration set` those of the hub? Does something else use it up?")
@@ -74,9 +69,28 @@ fn of_worker(worker: &WorkerStatus) -> Vec<Finding> {
     waiting.chain(suspended).chain(slow).collect()
 }
 
+fn refused(worker: &str, it: &SuspendedStatus) -> Finding {
+    let (hub, reason) = (&it.hub, &it.reason);
+    let since = span(Duration::from_secs(it.since_s));
+    let (what, advice) = if it.cause == FULL {
+        (
+            format!("takes no more of a tenant's requests ({})", it.requests),
+            "`mender-iothub status` names the tenant; make room in the hub, raise its tier or units, \
+             or wait for its next day",
+        )
+    } else {
+        (
+            "has refused a tenant's credential".to_owned(),
+            "`mender-iothub status` names the tenant; set a working credential with `integration set`",
+        )
+    };
+    let text = format!("{worker}: hub {hub} {what}, for {since} now: {reason}");
+    Finding::problem(CHECK, text).with_advice(advice)
+}
+
 #[cfg(test)]
 mod tests {
-    use messages::{HubStatus, SuspendedStatus, WaitingFor};
+    use messages::{HubStatus, WaitingFor};
 
     use super::super::finding::Severity::{self, Advice, Ok, Problem};
     use super::*;
@@ -103,6 +117,11 @@ mod tests {
         });
         let mut suspended = worker();
         suspended.suspended.push(SuspendedStatus::default());
+        let mut full = worker();
+        full.suspended.push(SuspendedStatus {
+            cause: FULL.to_owned(),
+            ..SuspendedStatus::default()
+        });
         let mut slow = worker();
         slow.hubs.push(HubStatus {
             paused_for_ms: 1,
@@ -116,6 +135,7 @@ mod tests {
             (vec![worker()], false, Ok, "1 ready"),
             (vec![waits], false, Problem, "w waits for a hub: timed out"),
             (vec![suspended], false, Problem, "refused"),
+            (vec![full], false, Problem, "takes no more"),
             (vec![slow], false, Advice, "throttles"),
             (vec![worker(), newer], false, Advice, "several versions"),
         ] {

@@ -24,13 +24,17 @@ pub(super) struct Pace {
     pub(super) workers: u64,
 }
 
-/// A tenant whose credential the hub refuses.
+/// A tenant whose hub refuses it, or some of its requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Suspended {
     /// Null if the integration has been removed meanwhile.
     pub(super) tenant: Option<TenantId>,
     pub(super) integration: String,
     pub(super) hub: String,
+    /// `credentials` or `full`.
+    pub(super) cause: String,
+    /// What waits.
+    pub(super) requests: String,
     pub(super) reason: String,
     /// Of the worker that noticed first.
     pub(super) since_s: u64,
@@ -85,12 +89,15 @@ pub(super) fn suspended(workers: &[WorkerStatus], tenants: &[TenantId]) -> Vec<S
         .iter()
         .map(|tenant| (integration::id_of(tenant).to_string(), tenant))
         .collect();
-    let mut found: BTreeMap<&str, Suspended> = BTreeMap::new();
+    let mut found: BTreeMap<(&str, &str), Suspended> = BTreeMap::new();
     for told in workers.iter().flat_map(|worker| &worker.suspended) {
-        let entry = found.entry(&told.integration).or_insert_with(|| Suspended {
+        let key = (told.integration.as_str(), told.requests.as_str());
+        let entry = found.entry(key).or_insert_with(|| Suspended {
             tenant: ids.get(&told.integration).map(|tenant| (*tenant).clone()),
             integration: told.integration.clone(),
             hub: told.hub.clone(),
+            cause: told.cause.clone(),
+            requests: told.requests.clone(),
             reason: told.reason.clone(),
             since_s: told.since_s,
             probe_in_s: told.probe_in_s,

@@ -98,10 +98,18 @@ fn suspended(shown: &Shown) -> Option<String> {
             it.hub.clone(),
             span(Duration::from_secs(it.since_s)),
             format!("in {}", span(Duration::from_secs(it.probe_in_s))),
+            it.requests.clone(),
             it.reason.clone(),
         ]
     });
-    let head = ["SUSPENDED TENANT", "HUB", "SINCE", "NEXT PROBE", "REASON"];
+    let head = [
+        "SUSPENDED TENANT",
+        "HUB",
+        "SINCE",
+        "NEXT PROBE",
+        "WAITING",
+        "REASON",
+    ];
     some_table(head, rows.collect())
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Unit;
+use reconciler::{Cause, Suspension};
 
 use super::HUBS;
 use super::page::{Page, figure};
@@ -42,7 +43,13 @@ impl fmt::Debug for Hubs {
 /// Each hub that was asked for anything, in the order of their names.
 fn hubs(worker: &Worker) -> Vec<Hub> {
     let suspensions = worker.suspensions();
-    let suspended = |hub: &str| suspensions.iter().filter(|(_, one)| one.hub == hub).count();
+    let refused = |one: &Suspension, hub: &str| one.hub == hub && one.cause == Cause::Credentials;
+    let suspended = |hub: &str| {
+        suspensions
+            .iter()
+            .filter(|(_, one)| refused(one, hub))
+            .count()
+    };
     let mut hubs: Vec<Hub> = worker
         .paces()
         .into_iter()
