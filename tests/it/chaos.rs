@@ -47,8 +47,15 @@ fn plan(workers: usize, cluster: bool, acts: Vec<Act>) -> Plan {
 
 #[tokio::test]
 async fn nothing_is_lost_or_wrong_whenever_workers_and_servers_are_killed() -> Result<()> {
-    let episode = held("kills", &Plan::of_kills(1, 3, 52, 10)).await?;
-    assert_eq!((episode.worker_kills, episode.nats_kills), (52, 5));
+    let mut plan = Plan::of_kills(1, 3, 52, 10);
+    // What was told by HTTP, and answered with 202 just before, is under way beside it.
+    for (worker, place) in [5, 25, 45].into_iter().enumerate() {
+        plan.acts.insert(place, Act::KillAfter202 { worker });
+    }
+    let episode = held("kills", &plan).await?;
+    assert_eq!((episode.worker_kills, episode.nats_kills), (55, 5));
+    let ended = episode.verdict.outcomes.sum();
+    assert!(ended >= episode.events + 90, "{ended} events");
     Ok(())
 }
 

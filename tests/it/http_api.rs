@@ -255,31 +255,6 @@ async fn the_same_event_by_http_and_from_the_stream_counts_once() -> Result<()> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kill_right_after_the_202_loses_nothing() -> Result<()> {
-    let mut place = Place::new("http-kill").await?;
-    place.integrate().await?;
-    let mut ids = Vec::new();
-    for _ in 0..10 {
-        ids.push(device(&place).await?);
-    }
-    let devices: Vec<_> = ids
-        .iter()
-        .map(|id| json!({"id": id, "revision": 2}))
-        .collect();
-    let line = "PUT /tenants//bulk/devices/status/accepted";
-    let (status, answer) = place.internal(line, &json!(devices)).await?;
-    place.worker.kill9()?;
-    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
-    place.worker.process().exit(SOON).await?;
-    place.worker.start_again().await?;
-    for id in &ids {
-        place.hub_shows(id, Some("enabled")).await?;
-    }
-    place.dir.passed();
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn without_the_broker_events_are_refused_fast_and_alive_says_yes() -> Result<()> {
     let mut place = Place::new("http-away").await?;
     let (status, _) = place.internal("GET /health", &Value::Null).await?;

@@ -6,6 +6,7 @@
 //! the same faults in the same order, not the same instants.
 
 pub mod backlog;
+mod calls;
 mod crowd;
 mod faults;
 mod perform;

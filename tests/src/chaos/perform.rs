@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use tokio::{sync::watch, time::sleep};
 
-use super::{Act, Crowd, Plan, Stage, stage::Bus, stage::EVENTS};
+use super::{Act, Crowd, Plan, Stage, calls::Calls, stage::Bus, stage::EVENTS};
 use crate::{Way, skips::skip, until};
 
 /// Between two changes of the fleet.
@@ -52,6 +52,8 @@ pub struct Performance {
     pub peak: Option<u64>,
     /// Replacements of the hub's key.
     pub(super) rotations: u64,
+    /// What was told by HTTP.
+    pub(super) calls: Calls,
 }
 
 impl Performance {
@@ -100,6 +102,10 @@ impl Performance {
                 self.kill(stage, &[worker]).await
             }
             Act::KillBeforeDelivery { worker } => self.kill_before_delivery(stage, worker).await,
+            Act::KillAfter202 { worker } => {
+                self.calls.tell(stage, worker).await?;
+                self.kill(stage, &[worker]).await
+            }
             Act::KillAll => {
                 let all: Vec<usize> = (0..stage.workers.len()).collect();
                 self.kill(stage, &all).await

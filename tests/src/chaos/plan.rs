@@ -19,6 +19,8 @@ pub enum Act {
     KillAfterWrite { worker: usize },
     /// SIGKILL between the making of an identity and the delivery of its key, which Mender delays.
     KillBeforeDelivery { worker: usize },
+    /// SIGKILL right after a worker has answered 202 to events that are told by HTTP.
+    KillAfter202 { worker: usize },
     /// SIGKILL of all workers at once.
     KillAll,
     /// SIGSTOP, longer than the ack wait and the hub lease, then SIGCONT.
@@ -123,7 +125,7 @@ impl Plan {
 
 fn act(rng: &mut Rng, workers: usize, cluster: bool) -> Act {
     let worker = rng.below(workers);
-    match rng.below(26) {
+    match rng.below(27) {
         0..=3 => Act::Kill { worker },
         4..=6 => Act::KillAfterWrite { worker },
         7 | 8 => Act::KillBeforeDelivery { worker },
@@ -163,6 +165,7 @@ fn act(rng: &mut Rng, workers: usize, cluster: bool) -> Act {
         23 => Act::RotateKey {
             ms: rng.ms(500, 3_000),
         },
+        26 => Act::KillAfter202 { worker },
         _ => Act::StepClock {
             worker,
             seconds: [3_600, -3_600, 600, -600, 0][rng.below(5)],
@@ -217,7 +220,7 @@ mod tests {
         let acts = plans.iter().flat_map(|plan| &plan.acts);
         let kinds: std::collections::HashSet<_> = acts.map(std::mem::discriminant).collect();
         // All but `Calm`, which only tests ask for.
-        assert_eq!(kinds.len(), 17);
+        assert_eq!(kinds.len(), 18);
         assert!(plans.iter().any(|plan| plan.cluster));
         for plan in &plans {
             assert!((1..=4).contains(&plan.workers));

@@ -28,7 +28,11 @@ pub async fn scene(
     heal(stage).await?;
     let mut secrets = Secrets::default();
     secrets.collect(stage).await?;
-    let quiet = come_to_rest(stage).await;
+    let calls = &performance.calls;
+    let quiet = come_to_rest(stage, calls.called.events).await;
+    let mut histories = crowd.histories.clone();
+    histories.extend(calls.histories.clone());
+    let called = calls.called;
     performance.note_memory(stage);
     for worker in &mut stage.workers {
         worker.process().must_run()?;
@@ -42,7 +46,7 @@ pub async fn scene(
     }
     let (mender, published) = truth(&stage.mender).await?;
     Ok(Scene {
-        histories: crowd.histories.clone(),
+        histories,
         mender,
         hub,
         hub_later: identities(&stage.hub).await?,
@@ -52,6 +56,7 @@ pub async fn scene(
         letters: letters(stage).await?,
         excused: Vec::new(),
         stored: stored(stage).await?,
+        called,
         published,
         leaks: secrets.leaks(stage).await?,
         unrest: quiet.err().map(|unrest| format!("{unrest:#}")),
@@ -71,13 +76,14 @@ pub(super) async fn heal(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// Waits until every event has ended and no message waits or is in anybody's hands.
-pub(super) async fn come_to_rest(stage: &Stage) -> Result<()> {
+/// Waits until every event has ended, also those that were told by HTTP, and no message waits or is in
+/// anybody's hands.
+pub(super) async fn come_to_rest(stage: &Stage, called: u64) -> Result<()> {
     let mut ledger = Ledger::open(stage.bus.jetstream().await?).await?;
     until(REST, "rest", async || {
         ledger.catch_up().await?;
         let waiting = ledger.waiting().await?;
-        let (ended, stored) = (ledger.ended(), stored(stage).await?);
+        let (ended, stored) = (ledger.ended(), stored(stage).await? + called);
         let busy: u64 = waiting.iter().map(|(_, count)| *count).sum();
         if ended < stored || busy > 0 {
             anyhow::bail!("{ended} of {stored} events ended, {waiting:?}");
@@ -90,7 +96,7 @@ pub(super) async fn come_to_rest(stage: &Stage) -> Result<()> {
 /// Waits for rest and replays what was taken for poison, since many workers died with it in their
 /// hands; returns how many dead letters those were.
 pub(super) async fn replay_poison(stage: &Stage) -> Result<u64> {
-    come_to_rest(stage).await?;
+    come_to_rest(stage, 0).await?;
     let found = letters(stage).await?;
     let poison = found.iter().filter(|it| it.class == "poison").count() as u64;
     if poison == 0 {

@@ -193,6 +193,8 @@ cap_ms = 2000
 key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 [http]
 listen = "127.0.0.1:0"
+[iot_manager]
+internal_listen = "127.0.0.1:0"
 "#,
         lease = LEASE.as_millis(),
         ca = ca.display(),

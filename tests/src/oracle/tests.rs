@@ -212,3 +212,23 @@ fn a_write_to_what_exists_must_be_conditional() {
 fn a_leak_is_told_with_its_place() {
     assert_eq!(broken(|it| it.leaks.push("w.log".to_owned())), ["S11"]);
 }
+
+#[test]
+fn an_event_that_was_answered_with_202_ends_once() {
+    let called = |events, repeated| Called { events, repeated };
+    let lost = |scene: &mut Scene| scene.called = called(1, 0);
+    assert_eq!(broken(lost), ["L1"]);
+    let end = |scene: &mut Scene| {
+        let ended = ("by-http".to_owned(), Outcome::Superseded);
+        scene.outcomes.push(ended);
+    };
+    let ended = |called| {
+        broken(|scene| {
+            end(scene);
+            scene.called = called;
+        })
+    };
+    assert_eq!(ended(called(1, 0)), [""; 0]);
+    assert_eq!(ended(called(0, 1)), [""; 0], "nobody knew of it");
+    assert_eq!(ended(called(0, 0)), ["S6"]);
+}
