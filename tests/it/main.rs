@@ -26,6 +26,7 @@ mod operations;
 mod operators;
 mod outcomes;
 mod permissions;
+mod probes;
 mod program;
 mod scenario;
 mod sdk;

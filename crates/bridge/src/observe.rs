@@ -6,8 +6,8 @@
 mod served;
 
 use std::iter;
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::http::HeaderValue;
 use iothub::Kind;
@@ -73,6 +73,8 @@ type Times = Family<[Label; 1], Histogram, fn() -> Histogram>;
 #[derive(Debug)]
 pub(crate) struct Requests {
     hub: Counters,
+    /// When a hub answered last, be it with a refusal.
+    hub_answered: Mutex<Option<Instant>>,
     hub_times: Times,
     mender: Counters,
     mender_times: Times,
@@ -100,6 +102,7 @@ impl Default for Requests {
     fn default() -> Self {
         let requests = Self {
             hub: Family::default(),
+            hub_answered: Mutex::default(),
             hub_times: times(),
             mender: Family::default(),
             mender_times: times(),
@@ -165,6 +168,15 @@ impl Requests {
         }
     }
 
+    /// Whether any hub has answered anything lately.
+    pub(crate) fn a_hub_answered_within(&self, time: Duration) -> bool {
+        let last = *self
+            .hub_answered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.elapsed() < time)
+    }
+
     /// For the twin service.
     pub(crate) fn twin_watch(self: &Arc<Self>) -> twin::Watch {
         let requests = Arc::clone(self);
@@ -186,6 +198,13 @@ impl iothub::Watch for Requests {
     }
 
     fn ended(&self, ended: &iothub::Ended<'_>) {
+        if ended.error.is_none_or(|error| error.status().is_some()) {
+            let mut last = self
+                .hub_answered
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *last = Some(Instant::now());
+        }
         let operation = ("operation", ended.operation);
         let class = ended.error.map_or("ok", |error| class_of_hub(error.kind()));
         self.hub.get_or_create(&[operation, ("class", class)]).inc();

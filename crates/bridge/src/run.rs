@@ -7,6 +7,7 @@
 mod health;
 mod http;
 mod iot_manager;
+mod looks;
 mod metrics;
 pub(crate) mod open_files;
 mod ops;
@@ -24,11 +25,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::OptionFuture;
-use iothub::Kind;
 use jetstream::{Advisories, Ingest, IngestSettings, Intake, IntakeSettings, NatsAck, NatsStreams};
-use lifecycle::{IntentId, RetryPolicy, TenantId};
-use mongo::Mongo;
-use reconciler::ports::{Hubs as _, IntegrationStore as _, Task};
+use lifecycle::{IntentId, RetryPolicy};
+use reconciler::ports::Task;
 use reconciler::{Dispatcher, Reconciler, Settings};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::json;
@@ -48,6 +47,7 @@ use crate::telemetry::{self, Traces};
 use crate::trace;
 use health::{Health, Heart};
 use iot_manager::{Apis, IOT_MANAGER};
+use looks::{KnownHubs, Looks};
 use metrics::{Counted, Metrics};
 use ops::Told;
 use outlook::Outlook;
@@ -61,16 +61,12 @@ const STREAMS: Need = Need::new("the streams in NATS", "streams");
 const RECORDS: Need = Need::new("the store of device records", "store");
 const MENDER: Need = Need::new("Mender's deviceconfig", "deviceconfig");
 const HUB: Need = Need::new("a hub", "hub");
-/// How often the things that the worker needs are looked at again.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Nothing that a message is held for takes longer: see `jetstream`, which gives up holding it then.
 const STUCK: Duration = Duration::from_secs(15 * 60);
 /// How often whoever waits for messages says that it does.
 const BEAT_EVERY: Duration = Duration::from_secs(5);
 /// One hub has at most one in so many of the messages in work waiting for its answers.
 const HUBS_SHARE: usize = 4;
-/// A device that no hub has: asking for it shows that the hub answers.
-const PROBE: &str = "mender-iothub-probe";
 
 type Worker = Reconciler<StorePort, Integrations, MenderPort, NatsStreams>;
 
@@ -144,14 +140,16 @@ async fn run_worker(
     };
     let opened = opened?;
     let mongo = opened.devices.server();
-    let looking = look(
-        session.clone(),
-        mongo.clone(),
-        parts.mender.clone(),
-        readiness.clone(),
-        stop.clone(),
-    );
-    let looking = tokio::spawn(seen.health.lives("looks", stop, looking));
+    let looks = Looks {
+        session: session.clone(),
+        records: parts.records.clone(),
+        mongo: mongo.clone(),
+        mender: parts.mender.clone(),
+        hubs: opened.hubs.clone(),
+        told: Arc::clone(&seen.told),
+    };
+    let looking = seen.health.lives("looks", stop, looks.run(stop.clone()));
+    let looking = tokio::spawn(looking);
     Box::pin(work(config, session, parts, opened, seen, stop)).await?;
     looking.await?;
     if let Some(mongo) = mongo {
@@ -181,9 +179,10 @@ async fn work(
     let (counted, health, told) = (&seen.counted, &seen.health, &seen.told);
     let Opened {
         devices,
-        integrations,
+        hubs,
         streams,
     } = opened;
+    let integrations = hubs.integrations;
     let mut beside = JoinSet::new();
     let max_deliveries = config.worker.max_deliveries;
     if config.source.enabled {
@@ -269,7 +268,7 @@ impl Parts {
 /// What needs the servers.
 struct Opened {
     devices: StorePort,
-    integrations: Integrations,
+    hubs: KnownHubs,
     streams: NatsStreams,
 }
 
@@ -298,45 +297,20 @@ async fn open(
         return Some(Err(wrong));
     }
     let (keys, factory) = (Arc::clone(&parts.keys), Arc::clone(&parts.factory));
-    let integrations = Integrations::new(store.clone(), keys, factory);
+    let hubs = KnownHubs {
+        integrations: Integrations::new(store.clone(), keys, factory),
+        tenants: store,
+    };
     until_there(MENDER, readiness, stop, async || {
         parts.mender.is_healthy().await
     })
     .await?;
-    until_there(HUB, readiness, stop, async || {
-        let tenants = store.list().await.map_err(|error| error.to_string())?;
-        any_hub_answers(&integrations, &tenants).await
-    })
-    .await?;
+    until_there(HUB, readiness, stop, async || hubs.any_answers().await).await?;
     Some(Ok(Opened {
         devices,
-        integrations,
+        hubs,
         streams,
     }))
-}
-
-/// Whether at least one tenant's hub answers, be it with a refusal: one tenant's trouble must not
-/// keep the others waiting. Without any integration there is nothing to wait for.
-async fn any_hub_answers(integrations: &Integrations, tenants: &[TenantId]) -> Result<(), String> {
-    let mut trouble = Ok(());
-    for tenant in tenants {
-        match integrations.hub(tenant).await {
-            Ok(None) => {}
-            Err(error) => trouble = Err(error.to_string()),
-            Ok(Some(hub)) => {
-                let probe = PROBE
-                    .parse()
-                    .map_err(|error: iothub::InvalidDeviceId| error.to_string())?;
-                match hub.client.device(&probe).await {
-                    Err(error) if error.kind() == Kind::Transient && error.status().is_none() => {
-                        trouble = Err(format!("{}: {error}", hub.integration.hub));
-                    }
-                    Ok(_) | Err(_) => return Ok(()),
-                }
-            }
-        }
-    }
-    trouble
 }
 
 /// Takes messages until the worker is told to stop, then ends what is in flight.
@@ -381,29 +355,6 @@ async fn next(intake: &mut Intake, heart: &Heart) -> Option<Task<NatsAck>> {
         if let Ok(task) = tokio::time::timeout(BEAT_EVERY, &mut next).await {
             return task;
         }
-    }
-}
-
-/// Looks from time to time whether what the worker needs is still there.
-async fn look(
-    session: Session,
-    mongo: Option<Mongo>,
-    mender: MenderPort,
-    readiness: Readiness,
-    stop: CancellationToken,
-) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = stop.cancelled() => return,
-        }
-        readiness.report(NATS, session.connected().map_err(|error| error.to_string()));
-        if let Some(mongo) = &mongo {
-            let there = mongo.check().await;
-            readiness.report(RECORDS, there.map_err(|error| error.to_string()));
-        }
-        let healthy = mender.is_healthy().await;
-        readiness.report(MENDER, healthy.map_err(|error| error.to_string()));
     }
 }
 

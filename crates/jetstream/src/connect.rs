@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{Client, Event, jetstream};
+use async_nats::{Client, Event, connection::State, jetstream};
 
 use crate::{Error, Result};
 
@@ -249,6 +249,10 @@ pub fn check_server(client: &Client) -> Result<()> {
     let Some(info) = client.try_server_info() else {
         return Err(Error::Unavailable("not connected yet".to_owned()));
     };
+    // The client keeps what the last server said of itself.
+    if client.connection_state() != State::Connected {
+        return Err(Error::Unavailable("the connection is lost".to_owned()));
+    }
     if is_recent(&info.version) {
         return Ok(());
     }
