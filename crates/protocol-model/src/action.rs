@@ -73,6 +73,8 @@ pub enum Edit {
     Toggle,
     /// Put a new one in its place that bears the mark of the old one.
     Forge,
+    /// Put our mark into one of somebody else: an operator adopts it.
+    Adopt,
 }
 
 /// Everything that can happen in `state`.
@@ -241,6 +243,9 @@ fn accidents(scenario: &Scenario, state: &State, world: &World, deeds: &mut Vec<
         if let Some(identity) = &world.hubs[usize::from(state.hub)].identity {
             deeds.push(Deed::Edit(Edit::Remove));
             deeds.push(Deed::Edit(Edit::Toggle));
+            if !identity.ours {
+                deeds.push(Deed::Edit(Edit::Adopt));
+            }
             // A forgery is known by the record of what the mark was made for.
             let made = world
                 .store

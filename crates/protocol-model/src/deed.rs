@@ -1,6 +1,6 @@
 //! What happens to one device, and what it costs.
 
-use lifecycle::{DeliveryReply, DeviceRef, EventId, Failure, Record, Wish};
+use lifecycle::{DeliveryReply, DeviceRef, EventId, Failure, IntentId, Mark, Record, Wish};
 
 use crate::{
     action::{Deed, Edit},
@@ -148,6 +148,7 @@ impl Turn<'_> {
 
     fn edit(&mut self, edit: Edit) {
         let name = self.world.name('h');
+        let integration = self.scenario.integration(self.hub).id;
         self.world.edited = (true, true);
         let hub = &mut self.world.hubs[usize::from(self.hub)];
         hub.top = 0;
@@ -158,6 +159,16 @@ impl Turn<'_> {
                 for identity in place.iter_mut() {
                     identity.enabled = !identity.enabled;
                     identity.etag.clone_from(&name);
+                }
+            }
+            (Edit::Adopt, place) => {
+                for identity in place.iter_mut() {
+                    identity.ours = true;
+                    identity.etag.clone_from(&name);
+                    identity.mark = Some(Mark {
+                        integration: integration.clone(),
+                        intent: IntentId(name.clone()),
+                    });
                 }
             }
             (Edit::Replace | Edit::Forge, place) => {

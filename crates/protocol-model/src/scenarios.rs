@@ -109,6 +109,10 @@ pub fn small() -> Vec<Scenario> {
             foreign: true,
             ..play("foreign", 1, &[on(1), off(2), gone(3)], BOTH)
         },
+        Scenario {
+            foreign: true,
+            ..play("adopted", 1, &[on(1), off(2)], Faults { hands: 1, ..CRASH })
+        },
         play("hands", 1, &[on(1), off(2)], Faults { hands: 2, ..NONE }),
         play(
             "moved",

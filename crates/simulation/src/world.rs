@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lifecycle::{DeviceRef, IntegrationRef, RetryPolicy, TenantId, Timestamp};
+use lifecycle::{DeviceRef, IntegrationRef, Mark, RetryPolicy, TenantId, Timestamp};
 use reconciler::PerMinute;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -154,7 +154,9 @@ impl World {
                 if self.rng.chance(12) {
                     let case = self.cases.len() - 1;
                     let hub = self.rng.below(2);
-                    self.place_by_hand(case, hub, None);
+                    // Somebody else's, and perhaps another installation's of ours.
+                    let mark = Mark::parse("mender:other:x1").filter(|_| self.rng.chance(50));
+                    self.place_by_hand(case, hub, mark);
                     self.chronicle.fault("foreign identity");
                 }
             }

@@ -1,6 +1,7 @@
 //! A seed is a run: the same again, whenever it is played; and runs are full of what they are for.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use simulation::ledger::Account;
 use simulation::profile::Profile;
@@ -62,6 +63,18 @@ fn everything_happens_and_nothing_breaks() {
         assert!(seen.contains_key(what), "{what} never happened: {seen:?}");
     }
     assert!(account.is_exact(), "{account:?}");
+}
+
+#[test]
+fn nothing_breaks_with_seeds_that_nobody_has_chosen() {
+    let first = RandomState::new().build_hasher().finish();
+    for seed in (0..300).map(|n| first.wrapping_add(n)) {
+        let run = play(seed, how(Profile::Mixed));
+        assert_eq!(
+            run.violation, None,
+            "cargo xtask simulate --seed {seed} --trace"
+        );
+    }
 }
 
 const EVERYTHING: [&str; 47] = [

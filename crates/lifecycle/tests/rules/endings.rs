@@ -18,6 +18,18 @@ pub(crate) fn dead_after(before: impl IntoIterator<Item = Event>, last: Event) -
     scene
 }
 
+/// The device when `last` was given up and its dead letter is still to be published.
+pub(crate) fn about_to_be_dead_lettered(mut scene: Scene, last: Event) -> (Scene, Effect) {
+    scene.trouble = vec![refused()];
+    scene.crash();
+    let mut effect = scene.feed(Input::Event(last));
+    while !matches!(effect, Effect::DeadLetter(..)) {
+        let input = scene.perform(&effect).expect("goes on");
+        effect = scene.feed(input);
+    }
+    (scene, effect)
+}
+
 #[test]
 fn a_redelivered_event_ends_as_it_ended_before() {
     let settled = |event: Event| {
@@ -151,13 +163,7 @@ fn lasting_trouble_is_dead_lettered_in_the_end_and_after_a_bounded_number_of_att
 
 #[test]
 fn a_dead_letter_is_published_again_until_the_record_knows_that_it_was() {
-    let mut scene = Scene::new();
-    scene.trouble = vec![refused()];
-    let mut effect = scene.feed(Input::Event(accepted(1)));
-    while !matches!(effect, Effect::DeadLetter(..)) {
-        let input = scene.perform(&effect).expect("goes on");
-        effect = scene.feed(input);
-    }
+    let (mut scene, effect) = about_to_be_dead_lettered(Scene::new(), accepted(1));
     for input in [Input::Event(accepted(1)), Input::Woken] {
         scene.crash();
         assert_eq!(scene.feed(input), effect);

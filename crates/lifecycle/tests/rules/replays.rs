@@ -1,31 +1,13 @@
 //! Replays of dead letters: as if the event had never died, and twice is as good as once (S8).
 
-use lifecycle::{Effect, Input, MenderView, Outcome, Status};
+use lifecycle::{Event, EventId, Input, MenderView, Outcome, Status};
 
-use crate::endings::{dead_after, refused};
+use crate::endings::{about_to_be_dead_lettered, dead_after, refused};
 use crate::scene::{C1, C2, Scene, Vary, accepted, decommissioned, event, rejected};
-
-/// A step before the dead letter of `last` is published.
-fn about_to_be_dead_lettered(mut scene: Scene, last: lifecycle::Event) -> (Scene, Effect) {
-    scene.trouble = vec![refused()];
-    scene.crash();
-    let mut effect = scene.feed(Input::Event(last));
-    while !matches!(effect, Effect::DeadLetter(..)) {
-        let input = scene.perform(&effect).expect("goes on");
-        effect = scene.feed(input);
-    }
-    (scene, effect)
-}
 
 #[test]
 fn a_replay_that_comes_before_the_record_knows_of_the_dead_letter_is_worked_for() {
-    let mut scene = Scene::new();
-    scene.trouble = vec![refused()];
-    let mut effect = scene.feed(Input::Event(accepted(1)));
-    while !matches!(effect, Effect::DeadLetter(..)) {
-        let input = scene.perform(&effect).expect("goes on");
-        effect = scene.feed(input);
-    }
+    let (mut scene, _) = about_to_be_dead_lettered(Scene::new(), accepted(1));
     // The letter is out, the worker dies, and an operator is quick.
     assert_eq!(
         scene.outcome(accepted(1).replayed(1)),
@@ -108,6 +90,21 @@ fn a_replay_takes_up_what_was_given_up_even_where_it_decides_nothing_any_more() 
     let replay = accept.replayed(1);
     assert_eq!(scene.outcome(replay), Some(Outcome::Superseded));
     scene.assert_agrees(None);
+}
+
+#[test]
+fn whatever_says_that_it_is_a_replay_takes_up_what_was_given_up() {
+    // After a roll-back the letter may be gone; so an operator publishes an event of his own.
+    let mut scene = dead_after([], accepted(1));
+    let by_hand = Event {
+        id: EventId("by hand".into()),
+        revision: None,
+        ..accepted(1)
+    };
+    assert_eq!(scene.outcome(by_hand.clone()), Some(Outcome::Superseded));
+    assert!(scene.identity.is_none(), "that alone does not");
+    assert_eq!(scene.outcome(by_hand.replayed(1)), Some(Outcome::Applied));
+    scene.assert_agrees(Some(true));
 }
 
 #[test]
