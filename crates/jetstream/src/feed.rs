@@ -17,6 +17,7 @@ use crate::{
     assets,
     devices::timestamp,
     error::api_error,
+    headers::is_end_of_tenant,
     open,
     pull::{Delivery, Puller, Source},
     setup::{ensure_consumer, is_missing},
@@ -77,11 +78,16 @@ impl Feed {
     /// The next one; `None` once stopped, when all that was fetched ahead has been given back.
     pub async fn next(&mut self) -> Option<Fed> {
         let stop = self.stop.clone();
-        let Some(Some(delivery)) = stop.run_until_cancelled(self.puller.next()).await else {
-            self.puller.give_back().await;
-            return None;
-        };
-        Some(Fed::from(delivery))
+        while let Some(Some(delivery)) = stop.run_until_cancelled(self.puller.next()).await {
+            if !is_end_of_tenant(delivery.message.headers.as_ref()) {
+                return Some(Fed::from(delivery));
+            }
+            if let Err(error) = delivery.hold.say(AckKind::Ack).await {
+                tracing::debug!(%error, "the end of a tenant comes again");
+            }
+        }
+        self.puller.give_back().await;
+        None
     }
 
     /// Makes what remembers what is to be sent, from now on. What is there already stays as it is.

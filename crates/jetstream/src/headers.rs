@@ -50,6 +50,11 @@ pub(crate) fn is_servers(name: &str) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case("nats-"))
 }
 
+/// Whether a message on the log of outcomes is none, but the end of what is to be seen of a tenant.
+pub(crate) fn is_end_of_tenant(headers: Option<&HeaderMap>) -> bool {
+    headers.is_some_and(|headers| headers.get(FORGOTTEN).is_some())
+}
+
 /// Appends a header, unless it cannot be one: a line break in it would start another.
 pub(crate) fn append(headers: &mut HeaderMap, name: &str, value: &str) {
     if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {

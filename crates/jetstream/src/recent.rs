@@ -20,7 +20,7 @@ use messages::OutcomeMessage;
 use crate::{
     Error, NatsStreams, Outcomes, Result,
     devices::timestamp,
-    headers::{FORGOTTEN, append},
+    headers::{FORGOTTEN, append, is_end_of_tenant},
     outcomes::SILENCE,
     publish::publish,
 };
@@ -104,7 +104,7 @@ async fn gather(
             Ok(Some(message)) => message.map_err(|error| away(&error))?,
             Ok(None) | Err(_) => return Err(Error::Unavailable("outcomes fell silent".to_owned())),
         };
-        if is_end(&message) {
+        if is_end_of_tenant(message.headers.as_ref()) {
             newest.clear();
         }
         newest.extend(reported(&message, tenant));
@@ -113,11 +113,6 @@ async fn gather(
         }
     }
     Ok(newest.into_iter().rev().collect())
-}
-
-fn is_end(message: &Message) -> bool {
-    let headers = message.headers.as_ref();
-    headers.is_some_and(|headers| headers.get(FORGOTTEN).is_some())
 }
 
 /// Of the empty tenant's subjects are also those of messages of nobody.

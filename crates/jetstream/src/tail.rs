@@ -17,7 +17,12 @@ use futures::StreamExt as _;
 use lifecycle::{DeviceId, Outcome, TenantId, Timestamp};
 use messages::{Malformed, OutcomeMessage};
 
-use crate::{Error, Outcomes, Result, devices::timestamp, headers::OUTCOME, outcomes::SILENCE};
+use crate::{
+    Error, Outcomes, Result,
+    devices::timestamp,
+    headers::{OUTCOME, is_end_of_tenant},
+    outcomes::SILENCE,
+};
 
 /// Messages that are looked at first to find the last few of some kind, and how many times more
 /// each time that they are too few.
@@ -41,7 +46,8 @@ impl Wanted {
         let headers = message.headers.as_ref();
         let name = headers.and_then(|headers| headers.get(OUTCOME));
         let same = |outcome: &Outcome| Some(outcome.name()) == name.map(AsRef::as_ref);
-        self.outcomes.is_empty() || self.outcomes.iter().any(same)
+        let any = self.outcomes.is_empty() || self.outcomes.iter().any(same);
+        any && !is_end_of_tenant(headers)
     }
 }
 

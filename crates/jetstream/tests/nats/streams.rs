@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jetstream::{Counted, Outcomes};
+use jetstream::{Counted, Feed, Outcomes, Wanted};
 use lifecycle::{Done, Outcome, Timestamp};
 use reconciler::ports::{Ack as _, Streams as _};
 use tokio_util::sync::CancellationToken;
@@ -103,5 +103,57 @@ async fn an_outcome_reported_twice_is_counted_once() {
         "{last:?}"
     );
     assert_eq!(nats.outcome("E-2").await.outcome, Outcome::Superseded);
+    nats.dir.passed();
+}
+
+#[tokio::test]
+async fn a_tenant_that_was_forgotten_is_no_outcome_to_whoever_reads_them() {
+    let nats = Installation::new("forgotten").await;
+    let (streams, about) = (nats.streams().await, device("t", "a"));
+    let outcomes = Outcomes::open(&nats.context, &nats.names).await.unwrap();
+    let ensured = Feed::ensure(&nats.context, &nats.names, &about.tenant, false);
+    ensured.await.unwrap();
+    let report = async |id: &str| {
+        let done = Done {
+            event: event(id, &about),
+            outcome: Outcome::Applied,
+            reason: None,
+        };
+        streams.report(&[done]).await.unwrap();
+    };
+    report("E-1").await;
+    streams.forget_outcomes(&about.tenant).await.unwrap();
+    report("E-2").await;
+
+    let newest = outcomes.newest(&about.tenant, 10).await.unwrap();
+    let newest: Vec<_> = newest.into_iter().map(|it| it.outcome.event_id).collect();
+    assert_eq!(newest, ["E-2"], "what was before is hidden");
+    for last in [None, Some(2)] {
+        let tail = outcomes.tail(Wanted::default(), None, last);
+        let (mut tail, mut followed) = (tail.await.unwrap(), Vec::new());
+        while let Some(logged) = tail.next_past().await.unwrap() {
+            followed.push(logged.outcome.unwrap().event_id);
+        }
+        assert_eq!(followed, ["E-1", "E-2"]);
+    }
+    let stop = CancellationToken::new();
+    let mut feed = Feed::start(&nats.context, &nats.names, &about.tenant, 4, stop.clone());
+    for id in ["E-1", "E-2"] {
+        let taken = feed.next().await.unwrap();
+        assert_eq!(taken.outcome.as_ref().unwrap().event_id, id);
+        taken.done().await.unwrap();
+    }
+    let state = Feed::state(&nats.context, &nats.names, &about.tenant);
+    let state = state.await.unwrap().unwrap();
+    assert_eq!(
+        (state.waiting, state.in_work),
+        (0, 0),
+        "and nothing is left"
+    );
+    assert_eq!(
+        outcomes.count(Some("t")).await.unwrap()[&Outcome::Applied],
+        2
+    );
+    stop.cancel();
     nats.dir.passed();
 }
