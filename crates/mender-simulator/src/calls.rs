@@ -2,8 +2,9 @@
 //! built-in workflows make.
 //!
 //! The real worker gives up on a refused connection at once, and on anything else after three
-//! attempts; then the event is lost. This one goes on until there is an answer that the workflow
-//! takes for success, so that what is judged is what became of accepted events.
+//! further attempts; then the event is lost. This one does so only with what the service refuses for
+//! good, a 400 say: else the same bytes would go round for ever. While the service is away or busy it
+//! goes on, so that what is judged is what became of accepted events.
 
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ use crate::workflows::Message;
 /// Built-in workflows wait as long.
 const TIMEOUT: Duration = Duration::from_secs(8);
 const API: &str = "/api/internal/v1/iot-manager";
+/// How often the built-in workflows try again.
+const RETRIES: usize = 3;
+/// Between two tries. Theirs is five seconds, for which no test should wait.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +33,8 @@ pub(crate) enum Called {
     Refused,
     /// Nobody knows whether it took effect.
     Unknown,
+    /// It was refused for good, each time: the job fails, and the event is lost.
+    Lost,
 }
 
 /// The way to one iot-manager.
@@ -76,6 +83,16 @@ impl IotManager {
     /// Calls what the built-in workflow would; `None` if the message is of no workflow.
     pub(crate) async fn call(&self, message: &Message) -> Option<Called> {
         let call = Call::of(message)?;
+        for _ in 0..RETRIES {
+            match self.once(&call).await {
+                Called::Lost => tokio::time::sleep(PAUSE).await,
+                called => return Some(called),
+            }
+        }
+        Some(self.once(&call).await)
+    }
+
+    async fn once(&self, call: &Call) -> Called {
         let url = format!("{}{}", self.base, call.path);
         let mut request = self.client.request(call.method.clone(), url);
         request = request.header("X-MEN-RequestID", call.request_id.clone());
@@ -84,13 +101,20 @@ impl IotManager {
                 .header("Content-Type", "application/json")
                 .body(body);
         }
-        Some(match request.send().await {
+        match request.send().await {
             Ok(answer) if call.succeeds(answer.status()) => Called::Accepted,
             Ok(answer) if answer.status() == StatusCode::SERVICE_UNAVAILABLE => Called::Refused,
+            Ok(answer) if is_for_good(answer.status()) => Called::Lost,
             Err(error) if error.is_connect() => Called::Refused,
             Ok(_) | Err(_) => Called::Unknown,
-        })
+        }
     }
+}
+
+/// Whether the same bytes would be refused for ever.
+fn is_for_good(status: StatusCode) -> bool {
+    let busy = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+    status.is_client_error() && !busy.contains(&status)
 }
 
 impl Call {
@@ -130,6 +154,11 @@ impl Call {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+
     use super::*;
     use crate::workflows::raw;
 
@@ -165,5 +194,42 @@ mod tests {
     fn what_is_of_no_workflow_is_no_call() {
         assert_eq!(call("{"), None);
         assert_eq!(call(r#"{"event":"other","tenant_id":""}"#), None);
+    }
+
+    /// How a call ended that is always answered so, and how often it was made.
+    async fn answered(status: StatusCode) -> (Called, usize) {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let router = Router::new().fallback(move || async move {
+            counted.fetch_add(1, Ordering::Relaxed);
+            status
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = tokio::spawn(async { axum::serve(listener, router).await });
+        let body = r#"{"event":"device-provisioned","tenant_id":"","device":{"id":"d"}}"#;
+        let message = raw("lifecycle.device", body.into(), None);
+        let service = IotManager::new(&address).unwrap();
+        let called = service.call(&message).await.unwrap();
+        server.abort();
+        (called, calls.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_for_good_is_tried_three_times_more_and_lost() {
+        for status in [StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE] {
+            assert_eq!(answered(status).await, (Called::Lost, 4));
+        }
+        let busy = StatusCode::SERVICE_UNAVAILABLE;
+        assert_eq!(
+            answered(busy).await,
+            (Called::Refused, 1),
+            "asked again later"
+        );
+        let late = StatusCode::REQUEST_TIMEOUT;
+        assert_eq!(answered(late).await, (Called::Unknown, 1));
+        let taken = StatusCode::CONFLICT;
+        assert_eq!(answered(taken).await, (Called::Accepted, 1));
     }
 }

@@ -63,6 +63,9 @@ pub(crate) struct Totals {
     /// Messages sent again although the first one may have been stored.
     #[serde(rename = "messages_repeated")]
     pub(crate) repeated: u64,
+    /// Messages that iot-manager refused for good.
+    #[serde(rename = "messages_lost")]
+    pub(crate) lost: u64,
 }
 
 /// The connection to the stream.
@@ -76,6 +79,7 @@ pub(crate) struct Publisher {
     events: AtomicU64,
     messages: AtomicU64,
     repeated: AtomicU64,
+    lost: AtomicU64,
 }
 
 /// User and password of a URL, which Mender's client takes from there and ours does not.
@@ -111,6 +115,7 @@ impl Publisher {
             events: AtomicU64::new(0),
             messages: AtomicU64::new(0),
             repeated: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
         })
     }
 
@@ -152,6 +157,7 @@ impl Publisher {
             events: self.events.load(Ordering::Relaxed),
             messages: self.messages.load(Ordering::Relaxed),
             repeated: self.repeated.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
         }
     }
 
@@ -199,6 +205,12 @@ impl Publisher {
         for (&message, called) in ended {
             match called {
                 Some(Called::Accepted) => self.count(message, published),
+                Some(Called::Lost) => {
+                    warn!(
+                        "a message was refused for good, and is lost as it would be with workflows"
+                    );
+                    self.lost.fetch_add(1, Ordering::Relaxed);
+                }
                 Some(called) => {
                     let stored_perhaps = called == Called::Unknown;
                     self.repeated
