@@ -4,6 +4,7 @@ mod credentials;
 pub(crate) mod described;
 mod devices;
 mod events;
+mod hostile;
 mod integrations;
 mod preauth;
 mod rules;
