@@ -25,7 +25,7 @@ const NEXT_STEP: &str = "raise the limit (`LimitNOFILE=` of the unit, `--ulimit 
 
 /// Whether the program can run at all with as many as it may open.
 pub(crate) fn enough() -> Result<(), String> {
-    match most() {
+    match most_open_files() {
         Some(most) if most < FEWEST => Err(format!(
             "only {most} files can be open at once, and {FEWEST} are needed: {NEXT_STEP}"
         )),
@@ -35,7 +35,7 @@ pub(crate) fn enough() -> Result<(), String> {
 
 /// Looks from time to time, until stopped.
 pub(super) async fn watch(readiness: Readiness, stop: CancellationToken) {
-    let most = most();
+    let most = most_open_files();
     if let Some(most) = most.filter(|most| *most < FEW) {
         tracing::warn!("at most {most} files and connections can be open at once: {NEXT_STEP}");
     }
@@ -65,7 +65,7 @@ fn room(opened: &io::Result<File>, most: Option<u64>) -> Result<(), String> {
 }
 
 /// How many files this process may have open, where the system tells (Linux does).
-fn most() -> Option<u64> {
+pub(super) fn most_open_files() -> Option<u64> {
     most_of(&fs::read_to_string("/proc/self/limits").ok()?)
 }
 

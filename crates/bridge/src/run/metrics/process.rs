@@ -9,6 +9,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Unit;
 
 use super::page::{Page, figure};
+use crate::run::open_files::most_open_files;
 
 #[derive(Debug)]
 pub(super) struct Process;
@@ -50,11 +51,7 @@ impl Collector for Process {
         if let Some(open) = open_files() {
             page.gauge("process_open_fds", "Open files.", None, figure(open))?;
         }
-        if let Some(most) = fs::read_to_string("/proc/self/limits")
-            .ok()
-            .as_deref()
-            .and_then(most_files)
-        {
+        if let Some(most) = most_open_files() {
             page.gauge(
                 "process_max_fds",
                 "Most files that may be open.",
@@ -96,13 +93,6 @@ fn open_files() -> Option<u64> {
     Some((fs::read_dir("/proc/self/fd").ok()?.count() as u64).saturating_sub(1))
 }
 
-fn most_files(limits: &str) -> Option<u64> {
-    let line = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,8 +111,6 @@ mod tests {
         };
         assert_eq!(usage, Some(expected));
         assert_eq!(parse("", "", 100, 4096), None);
-        let limits = "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024                 4096 files\n";
-        assert_eq!(most_files(limits), Some(1024));
     }
 
     #[cfg(target_os = "linux")]
