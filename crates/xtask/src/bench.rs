@@ -13,6 +13,7 @@ mod cpu;
 mod figure;
 mod growth;
 mod heap;
+mod http_ingress;
 mod latency;
 mod load;
 mod machine;
@@ -186,6 +187,7 @@ async fn play(name: Name, bench: &Bench<'_>) -> Result<figure::Measured> {
         Name::Growth => Box::pin(growth::measure(bench)).await,
         Name::Replicas => Box::pin(replicas::measure(bench)).await,
         Name::Twin => Box::pin(twin::measure(bench)).await,
+        Name::HttpIngress => Box::pin(http_ingress::measure(bench)).await,
         Name::ColdStart => Box::pin(cold_start::measure(bench)).await,
         Name::Core => Box::pin(core::measure(bench)).await,
         Name::All => bail!("each benchmark is measured for itself"),

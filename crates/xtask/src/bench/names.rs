@@ -24,6 +24,8 @@ pub(crate) enum Name {
     Twin,
     /// Comparing devices that agree, beside walking the hub's own list.
     Sweep,
+    /// Calls of iot-manager's internal API until their 202, and what became of the events.
+    HttpIngress,
     /// From the start of the process to the first event that has ended.
     ColdStart,
     /// Decisions and parsing, beside copying and bare JSON.
@@ -104,6 +106,12 @@ impl Name {
                 (100_000, 5_000),
                 "devices",
                 "under a minute, and queries only",
+                2,
+            ),
+            Self::HttpIngress => (
+                (10, 2),
+                "seconds",
+                "p99 of the 202 under 100 ms, no event lost",
                 2,
             ),
             Self::ColdStart => ((100_000, 1_000), "records", "under a second", 1),
