@@ -98,18 +98,30 @@ impl Collector for Counted {
         let mut page = Page(encoder);
         let worker = &self.worker;
         let help = "Events ended, by outcome.";
-        page.counters("mender_iothub_events", help, "outcome", self.ended())?;
+        page.counters("mender_iothub_events", help, None, "outcome", self.ended())?;
         let help = "From an event's storing in NATS to its outcome, dead ones left out.";
         page.delays("mender_iothub_event_duration", help, &worker.settled)?;
         let help = "Dead letters written, by class.";
-        page.counters("mender_iothub_dead_letters", help, "class", self.letters())?;
+        page.counters(
+            "mender_iothub_dead_letters",
+            help,
+            None,
+            "class",
+            self.letters(),
+        )?;
         let (all, failed) = (read(&worker.deliveries), read(&worker.failed_deliveries));
         let results = [("ok", all.saturating_sub(failed)), ("failed", failed)];
         let help = "Connection strings handed to Mender, by result.";
-        page.counters("mender_iothub_deliveries", help, "result", results)?;
+        page.counters("mender_iothub_deliveries", help, None, "result", results)?;
         let help = "Attempts to send an outcome to a webhook, by result.";
         let attempts = self.webhook_attempts();
-        page.counters("mender_iothub_webhook_attempts", help, "result", attempts)?;
+        page.counters(
+            "mender_iothub_webhook_attempts",
+            help,
+            None,
+            "result",
+            attempts,
+        )?;
         for (name, help, count) in [
             (
                 "mender_iothub_hub_reads",
@@ -157,7 +169,7 @@ impl Collector for Counted {
                 self.of_advisories(|c| &c.deleted),
             ),
         ] {
-            page.counter(name, help, count)?;
+            page.counter(name, help, None, count)?;
         }
         Ok(())
     }

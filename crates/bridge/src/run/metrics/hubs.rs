@@ -141,16 +141,18 @@ impl Collector for Hubs {
         page.counters(
             "mender_iothub_hub_pace_waits",
             help,
+            None,
             "hub",
             count(|hub| hub.waits),
         )?;
         let help = "Time that requests have waited for the hub's pace.";
         let values = of(|hub| hub.waited.as_secs_f64());
-        page.counters_of_seconds("mender_iothub_hub_pace_wait", help, "hub", values)?;
+        page.counters("mender_iothub_hub_pace_wait", help, seconds, "hub", values)?;
         let help = "Refusals by the hub for being too busy, those of one second counted once.";
         page.counters(
             "mender_iothub_hub_throttled",
             help,
+            None,
             "hub",
             count(|hub| hub.refusals),
         )

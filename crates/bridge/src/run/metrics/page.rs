@@ -2,7 +2,9 @@
 
 use std::fmt::Error;
 
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeCounterValue, EncodeLabelSet, NoLabelSet,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Unit;
@@ -15,17 +17,14 @@ const NO_EXEMPLAR: Option<&Exemplar<NoLabelSet, f64>> = None;
 pub(super) struct Page<'p>(pub(super) DescriptorEncoder<'p>);
 
 impl Page<'_> {
-    /// A counter; `_total` is added to its name.
-    pub(super) fn counter(&mut self, name: &str, help: &str, value: u64) -> Written {
-        let mut encoder = self
-            .0
-            .encode_descriptor(name, help, None, MetricType::Counter)?;
-        encoder.encode_counter(&value, NO_EXEMPLAR)
-    }
-
-    /// A counter of seconds; `_seconds_total` is added to its name.
-    pub(super) fn seconds(&mut self, name: &str, help: &str, value: f64) -> Written {
-        let unit = Some(&Unit::Seconds);
+    /// A counter; its unit and `_total` are added to its name.
+    pub(super) fn counter<V: EncodeCounterValue + Copy>(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        value: V,
+    ) -> Written {
         let mut encoder = self
             .0
             .encode_descriptor(name, help, unit, MetricType::Counter)?;
@@ -33,42 +32,22 @@ impl Page<'_> {
     }
 
     /// A counter for each value of a label.
-    pub(super) fn counters<'v>(
+    pub(super) fn counters<'v, V: EncodeCounterValue>(
         &mut self,
         name: &str,
         help: &str,
+        unit: Option<&Unit>,
         label: &str,
-        values: impl IntoIterator<Item = (&'v str, u64)>,
+        values: impl IntoIterator<Item = (&'v str, V)>,
     ) -> Written {
         let mut family = self
             .0
-            .encode_descriptor(name, help, None, MetricType::Counter)?;
+            .encode_descriptor(name, help, unit, MetricType::Counter)?;
         for (value, count) in values {
             let labels = [(label, value)];
             family
                 .encode_family(&labels)?
                 .encode_counter(&count, NO_EXEMPLAR)?;
-        }
-        Ok(())
-    }
-
-    /// A counter of seconds for each value of a label.
-    pub(super) fn counters_of_seconds<'v>(
-        &mut self,
-        name: &str,
-        help: &str,
-        label: &str,
-        values: impl IntoIterator<Item = (&'v str, f64)>,
-    ) -> Written {
-        let unit = Some(&Unit::Seconds);
-        let mut family = self
-            .0
-            .encode_descriptor(name, help, unit, MetricType::Counter)?;
-        for (value, seconds) in values {
-            let labels = [(label, value)];
-            family
-                .encode_family(&labels)?
-                .encode_counter(&seconds, NO_EXEMPLAR)?;
         }
         Ok(())
     }

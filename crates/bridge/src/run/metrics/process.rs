@@ -29,7 +29,7 @@ impl Collector for Process {
         let mut page = Page(encoder);
         let (seconds, bytes) = (Some(&Unit::Seconds), Some(&Unit::Bytes));
         if let Some(usage) = usage() {
-            page.seconds("process_cpu", "Processor time used.", usage.cpu_s)?;
+            page.counter("process_cpu", "Processor time used.", seconds, usage.cpu_s)?;
             let help = "When the process started, since 1970.";
             page.gauge("process_start_time", help, seconds, usage.started_s)?;
             page.gauge(

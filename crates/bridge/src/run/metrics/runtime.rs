@@ -87,10 +87,12 @@ impl Collector for Runtime {
             page.gauge(name, help, None, figure(count as u64))?;
         }
         let help = "Time that the runtime's threads were busy.";
-        page.seconds("mender_iothub_tokio_busy", help, self.busy().as_secs_f64())?;
+        let (seconds, busy) = (Some(&Unit::Seconds), self.busy().as_secs_f64());
+        page.counter("mender_iothub_tokio_busy", help, seconds, busy)?;
         page.counter(
             "mender_iothub_tokio_parks",
             "How often a thread of the runtime went to sleep.",
+            None,
             self.parks(),
         )
     }
