@@ -63,8 +63,8 @@ impl Gate {
         asked: Asked,
         allowed: PerMinute,
     ) -> Pass {
-        let paused = asked != Asked::Twin && self.pacer.is_paused(&integration.hub, allowed);
-        if paused || self.suspended.holds(integration, asked) {
+        let goes = || asked == Asked::Twin || self.pacer.goes(&integration.hub, allowed);
+        if self.suspended.holds(integration, asked) || !goes() {
             return self.ask_patiently(integration, asked, allowed, Duration::ZERO);
         }
         Pass::After(Duration::ZERO)

@@ -5,6 +5,9 @@
 //! once how long it has to wait. A refusal pauses the queue and slows it to below the pace that
 //! was refused; successes let it recover.
 //!
+//! After a pause one request tries, and the others wait for its answer: without that, all that had gathered
+//! would be refused together.
+//!
 //! A request that would have to wait too long takes no place: it is told when to ask again, and
 //! those times are evenly spaced too. Had it a place, it would take a second one when it comes
 //! back, and the queue would grow by every question until nobody gets through.
@@ -21,6 +24,8 @@ const SLOWEST: Duration = Duration::from_secs(10);
 const ONE_BURST: Duration = Duration::from_secs(1);
 /// Longest distance between requests that tells of a pace; a longer one tells of idleness.
 const IDLE: Duration = Duration::from_millis(100);
+/// Longest wait for the answer to the request that tries after a pause.
+const ANSWER: Duration = Duration::from_secs(2);
 /// Requests that may be sent at once after a quiet time, as a share of a minute's allowance.
 const BURST_OF_A_MINUTE: u32 = 10;
 
@@ -70,6 +75,10 @@ struct Pace {
     back_at: Instant,
     /// No request before this time.
     paused_until: Instant,
+    /// Nothing was taken since the last pause.
+    untried: bool,
+    /// Until then the answer of the one that tries is waited for.
+    answer_by: Instant,
     last_refusal: Option<Instant>,
     told: Told,
     /// When the last request was due, and the smoothed distance between requests.
@@ -96,6 +105,8 @@ impl Pace {
             next: now,
             back_at: now,
             paused_until: now,
+            untried: false,
+            answer_by: now,
             last_refusal: None,
             told: Told::default(),
             last_start: now,
@@ -127,6 +138,21 @@ impl Pace {
         let early = self.next.checked_sub(self.burst).unwrap_or(now);
         now.max(early).max(self.paused_until)
     }
+
+    /// Whether a request may go now; after a pause the first one may, and tries for all.
+    fn goes(&mut self, now: Instant) -> bool {
+        let goes = self.free_at(now) <= now;
+        if goes && self.untried {
+            self.answer_by = now + ANSWER;
+        }
+        goes
+    }
+
+    /// When the hub is neither paused nor tried.
+    fn free_at(&self, now: Instant) -> Instant {
+        let tried = if self.untried { self.answer_by } else { now };
+        tried.max(self.paused_until)
+    }
 }
 
 impl Pacer {
@@ -142,11 +168,16 @@ impl Pacer {
         let now = Instant::now();
         self.with(hub, allowed, now, |pace| {
             let start = pace.start(now);
-            let wait = start.saturating_duration_since(now);
+            // Who waits for an answer keeps its place in the queue.
+            let goes_at = start.max(pace.free_at(now));
+            let wait = goes_at.saturating_duration_since(now);
             pace.told.waits += u64::from(!wait.is_zero());
             if wait > patience {
-                pace.back_at = start.max(pace.back_at + pace.interval);
+                pace.back_at = goes_at.max(pace.back_at + pace.interval);
                 return Err(pace.back_at.saturating_duration_since(now));
+            }
+            if wait.is_zero() {
+                pace.goes(now);
             }
             pace.told.waited += wait;
             pace.next = pace.next.max(start) + pace.interval;
@@ -164,10 +195,11 @@ impl Pacer {
             .saturating_duration_since(now)
     }
 
-    /// Whether the hub has asked for a pause that is not over.
-    pub fn is_paused(&self, hub: &str, allowed: PerMinute) -> bool {
+    /// Whether a request whose wait is over may go: not if the hub has asked for a pause meanwhile, nor
+    /// while another one tries whether it takes anything.
+    pub fn goes(&self, hub: &str, allowed: PerMinute) -> bool {
         let now = Instant::now();
-        self.with(hub, allowed, now, |pace| pace.paused_until > now)
+        self.with(hub, allowed, now, |pace| pace.goes(now))
     }
 
     /// The hub refused a request for being too busy; `wait` is what it asked for.
@@ -175,6 +207,8 @@ impl Pacer {
         let now = Instant::now();
         self.with(hub, allowed, now, |pace| {
             pace.paused_until = pace.paused_until.max(now + wait);
+            pace.untried |= !wait.is_zero();
+            pace.answer_by = now;
             let same_burst = pace
                 .last_refusal
                 .is_some_and(|last| now.duration_since(last) < ONE_BURST);
@@ -191,6 +225,8 @@ impl Pacer {
     pub fn succeeded(&self, hub: &str, allowed: PerMinute) {
         let now = Instant::now();
         self.with(hub, allowed, now, |pace| {
+            // Of what was sent before the refusal, an answer says nothing.
+            pace.untried &= pace.paused_until > now;
             pace.interval = (pace.interval * 97 / 100).max(pace.floor);
             if pace.interval < Duration::from_micros(100) {
                 pace.interval = pace.floor;
@@ -332,6 +368,30 @@ mod tests {
         tokio::time::advance(Duration::from_secs(6)).await;
         let served = (0..50).filter(|_| ask().is_ok()).count();
         assert_eq!(served, 6, "one for each second that passed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_pause_one_tries_and_the_others_go_once_it_is_taken() {
+        let pacer = Pacer::default();
+        let pause = Duration::from_secs(10);
+        pacer.throttled("h", None, pause);
+        pacer.succeeded("h", None);
+        // These have waited for the end of the pause.
+        for _ in 0..3 {
+            assert!(reserve(&pacer, None) >= pause);
+        }
+        tokio::time::advance(pause).await;
+        let going = || (0..3).filter(|_| pacer.goes("h", None)).count();
+        assert_eq!(going(), 1);
+        // So does who comes anew.
+        assert!(reserve(&pacer, None) >= ANSWER);
+        tokio::time::advance(ANSWER).await;
+        assert_eq!(going(), 1, "there was no answer");
+        pacer.throttled("h", None, pause);
+        tokio::time::advance(pause).await;
+        assert_eq!(going(), 1, "refused again");
+        pacer.succeeded("h", None);
+        assert_eq!(going(), 3);
     }
 
     #[tokio::test(start_paused = true)]
