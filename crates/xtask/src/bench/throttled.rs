@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use black_box::emulator::JournalEntry;
 
 use super::{
@@ -112,7 +112,8 @@ async fn one(
     };
     let mut stage = Stage::set(dir, &plan).await?;
     let mut settled = Settled::open(&stage.context, "IOTHUB_OUTCOMES").await?;
-    let devices = (bench.size / hub.part).max(TENANTS);
+    // So many that the burst which came back meanwhile is over before a fifth of them are done.
+    let devices = (bench.size / hub.part).max(5 * TENANTS);
     let subjects = (0..devices).map(|n| format!("iothub.event.t{}.device-{n}", n % TENANTS));
     drain(&stage, hub).await?;
     let seen = stage.hub.journal().await?.last().map_or(0, |last| last.seq);
@@ -156,20 +157,18 @@ async fn one(
     ])
 }
 
-/// Spends the hub's burst, until it refuses: an allowance that nobody may do the work with.
+/// Spends the hub's burst: a minute's allowance that nobody may do the work with. Calls beyond it are not
+/// refused but answered late, one after the other.
 async fn drain(stage: &Stage, hub: &Hub) -> Result<()> {
     let client = BareHub::new(
         stage.hub.connection_string(),
         &std::fs::read(stage.hub.ca_file())?,
     )?;
     let operations = hub.per_unit * hub.units;
-    let most = 2 * operations.div_ceil(bare::BULK);
-    for _ in 0..most {
-        if !client.spend().await? {
-            return Ok(());
-        }
+    for _ in 0..operations.div_ceil(bare::BULK) {
+        client.spend().await?;
     }
-    bail!("a hub that allows {operations} operations a minute refused none of twice as many")
+    Ok(())
 }
 
 /// Registry operations a second between a fifth and four fifths of them.
