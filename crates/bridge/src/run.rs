@@ -61,7 +61,8 @@ const STREAMS: Need = Need::new("the streams in NATS", "streams");
 const RECORDS: Need = Need::new("the store of device records", "store");
 const MENDER: Need = Need::new("Mender's deviceconfig", "deviceconfig");
 const HUB: Need = Need::new("a hub", "hub");
-/// Nothing that a message is held for takes longer: see `jetstream`, which gives up holding it then.
+/// A place among the messages in work becomes free sooner than this: whoever has one is answered, or gives up,
+/// within minutes, also while NATS or a hub is away.
 const STUCK: Duration = Duration::from_secs(15 * 60);
 /// How often whoever waits for messages says that it does.
 const BEAT_EVERY: Duration = Duration::from_secs(5);
@@ -82,13 +83,14 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     needs.extend(config.twin.enabled.then_some(TWINS));
     needs.extend(config.iot_manager.is_on().then_some(IOT_MANAGER));
     let readiness = Readiness::waiting_for(&needs);
-    tokio::spawn(open_files::watch(readiness.clone(), stop.clone()));
     let seen = Seen {
         counted: Counted::default(),
         outlook: Outlook::default(),
         health: Health::start(stop.clone()),
         told: Arc::new(Told::new(readiness.clone())),
     };
+    let files = open_files::watch(readiness.clone(), stop.clone());
+    tokio::spawn(seen.health.lives("open files", &stop, files));
     let metrics = Metrics::new(&seen);
     let (health, listen) = (seen.health.clone(), &config.http.listen);
     let address = http::serve(listen, health, readiness.clone(), metrics, stop.clone()).await?;
