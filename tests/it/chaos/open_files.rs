@@ -10,7 +10,7 @@ use black_box::{
     until,
 };
 use serde_json::json;
-use tokio::{net::TcpStream, time::sleep};
+use tokio::net::TcpStream;
 
 const SOON: Duration = Duration::from_secs(60);
 /// What the worker may have open: enough to start, and soon used up.
@@ -51,7 +51,6 @@ async fn a_worker_without_files_to_open_says_so_loses_nothing_and_goes_on_when_t
         context.publish(subject, body.into()).await?.await?;
     }
     says("to be tried again").await?;
-    sleep(Duration::from_secs(3)).await;
     stage.workers[0].process().must_run()?;
     drop(taken);
     let mut ledger = Ledger::open(context).await?;
