@@ -18,7 +18,7 @@ fn device(number: u64) -> DeviceRef {
 }
 
 /// A server that may be killed, with a store in it; `None` where there is none or it is not ours.
-async fn alone(test: &str) -> Option<(TestDir, MongoServer, Mongo, MongoDevices)> {
+pub(crate) async fn alone(test: &str) -> Option<(TestDir, MongoServer, Mongo, MongoDevices)> {
     let dir = TestDir::new("mongo-crash").unwrap();
     let server = MongoServer::start_or_skip(dir.path(), test).await.unwrap();
     let Some(mut server) = server else {

@@ -8,5 +8,7 @@ mod conformance;
 mod crashes;
 mod installation;
 mod integrations;
+mod interception;
 mod security;
 mod setup;
+mod step_down;
