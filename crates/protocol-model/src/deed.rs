@@ -5,6 +5,7 @@ use lifecycle::{DeliveryReply, DeviceRef, EventId, Failure, IntentId, Mark, Reco
 use crate::{
     action::{Deed, Edit},
     hub::{judge_key, take_effect},
+    mutant::Mutant,
     shared::Shared,
     state::{Identity, Message, Phase, State, Task, Worker, print},
     turn::Turn,
@@ -214,6 +215,9 @@ impl Turn<'_> {
         self.world.edited.0 = false;
         if std::mem::take(&mut self.world.rolled_back.0) {
             self.world.messages.push(newest);
+        }
+        if self.is(Mutant::AdoptsUnseen) {
+            return;
         }
         self.change(Record::doubt);
         self.world.wakes.push(self.now);

@@ -5,8 +5,8 @@
 //! mutant alters what goes into the core or what becomes of its answer.
 
 use lifecycle::{
-    Context, Device, Effect, Facts, Fate, HubWrite, Input, Intent, Mark, MenderView, Op, Status,
-    Step, Timestamp, Working, next,
+    Context, Device, Effect, Facts, Fate, HubWrite, Input, Intent, IntentId, Mark, MenderView, Op,
+    Status, Step, Timestamp, Working, next,
 };
 
 macro_rules! mutants {
@@ -73,6 +73,14 @@ mutants! {
     ForgetsQuestions: "tie-unanswered",
     /// S1: every identity is taken for ours.
     AllAreOurs: "foreign",
+    /// S1: our mark counts wherever it is found, also where somebody has copied it to.
+    TrustsCopies: "hands",
+    /// Adoption: only what we made is ours, whatever mark an operator has put into it.
+    AdoptsNothing: "adopted",
+    /// Adoption: what an operator adopted is not given its connection string.
+    AdoptsUndelivered: "adopted-last",
+    /// Adoption: nobody looks at what an operator adopted, until the next event.
+    AdoptsUnseen: "adopted",
     /// S5: a delivery under way is forgotten when a record is loaded.
     ForgetsClaims: "reborn",
     /// S5: what is delivered is not checked to be of the identity that was meant.
@@ -125,6 +133,7 @@ impl Mutant {
             Self::SettlesAtOnce => (blind(|_| true), settled as fn(&Effect) -> bool),
             Self::SettlesOnSuccess if replied => (blind(|_| true), settled as fn(&Effect) -> bool),
             Self::ReplaysOverOwed => return next(overrun(device, &input), input, ctx),
+            Self::AdoptsUndelivered => return undelivered(device, input, ctx),
             Self::EndsReplaysUnsaved => return unsaved(device, input, ctx),
             _ => return next(device, self.distort(input, ctx), ctx),
         };
@@ -149,6 +158,11 @@ impl Mutant {
             (Self::AllAreOurs, Input::Read(reply)) => {
                 if let Ok(Some(facts)) = &mut reply.result {
                     claim(facts, ctx);
+                }
+            }
+            (Self::AdoptsNothing, Input::Read(reply)) => {
+                if let Ok(Some(facts)) = &mut reply.result {
+                    facts.mark.take_if(|mark| is_operators(&mark.intent));
                 }
             }
             (Self::NeverAsks, Input::Mender(answer)) => {
@@ -188,6 +202,11 @@ impl Mutant {
             Self::ForgetsQuestions => record.question = None,
             Self::ForgetsClaims => record.delivery.claim = None,
             Self::DropsOwed => record.outbox.clear(),
+            Self::TrustsCopies => {
+                if let Some(made) = &mut record.made {
+                    made.intent = None;
+                }
+            }
             Self::IgnoresLease => {
                 for intent in &mut record.intents {
                     intent.seen_at = Some(Timestamp::from_micros(i64::MIN / 2));
@@ -218,6 +237,28 @@ fn unsaved(device: Device, input: Input, ctx: &Context<'_>) -> Step {
         record.retry.idle_looks = looks;
     }
     step
+}
+
+/// The core's answer, where what an operator adopted is taken for delivered.
+fn undelivered(device: Device, input: Input, ctx: &Context<'_>) -> Step {
+    let mut step = next(device, input, ctx);
+    let delivers = matches!(step.effect, Effect::Deliver { .. });
+    let Some(record) = step.device.record.as_mut().filter(|_| delivers) else {
+        return step;
+    };
+    let made = record.made.as_ref();
+    let adopted = made.filter(|made| made.intent.as_ref().is_some_and(is_operators));
+    let Some(adopted) = adopted else {
+        return step;
+    };
+    record.delivery.delivered = Some(adopted.generation.clone());
+    record.delivery.claim = None;
+    next(step.device, Input::Woken, ctx)
+}
+
+/// Whether this names a mark that was put in by hand.
+fn is_operators(intent: &IntentId) -> bool {
+    intent.0.starts_with('h')
 }
 
 fn claim(facts: &mut Facts, ctx: &Context<'_>) {

@@ -113,6 +113,15 @@ pub fn small() -> Vec<Scenario> {
             foreign: true,
             ..play("adopted", 1, &[on(1), off(2)], Faults { hands: 1, ..CRASH })
         },
+        Scenario {
+            foreign: true,
+            ..play(
+                "adopted-last",
+                1,
+                &[off(1), on(2)],
+                Faults { hands: 1, ..CRASH },
+            )
+        },
         play("hands", 1, &[on(1), off(2)], Faults { hands: 2, ..NONE }),
         play(
             "moved",
