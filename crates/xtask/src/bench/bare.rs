@@ -19,9 +19,7 @@ use serde::{Deserialize, Serialize};
 use self::hub::BareMender;
 pub(super) use self::hub::{BULK, BareHub};
 
-/// Their work queue, on `bare.event.<what>.<device>`.
-pub(super) const EVENTS: &str = "BARE_EVENTS";
-/// Their consumer of it.
+/// Their consumer of their work queues.
 pub(super) const CONSUMER: &str = "bare";
 /// One message for each event that has ended.
 pub(super) const OUTCOMES: &str = "BARE_OUTCOMES";
@@ -54,12 +52,35 @@ pub(super) enum Role {
     Relay,
 }
 
+impl Role {
+    /// Its work queue, on `<name>.event.<what>.<device>`.
+    pub(super) const fn events(self) -> &'static str {
+        match self {
+            Self::Null => "NULL_EVENTS",
+            Self::Relay => "RELAY_EVENTS",
+        }
+    }
+
+    /// The name of the program, and what its subjects begin with.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Relay => "relay",
+        }
+    }
+
+    /// The subject that has `what` done to a device: `create` or `remove`.
+    pub(super) fn subject(self, what: &str, device: &str) -> String {
+        format!("{}.event.{what}.{device}", self.name())
+    }
+}
+
 /// Does as a file says until it is killed.
 pub(super) async fn run(file: &Path) -> Result<()> {
     let order: Order = serde_json::from_slice(&fs::read(file)?).context("not an order")?;
     let context = jetstream::new(async_nats::connect(&order.nats).await?);
     let consumer: PullConsumer = context
-        .get_consumer_from_stream(CONSUMER, EVENTS)
+        .get_consumer_from_stream(CONSUMER, order.role.events())
         .await
         .context("no consumer")?;
     let hub = BareHub::new(&order.hub, &fs::read(&order.ca_file)?)?;
@@ -70,7 +91,7 @@ pub(super) async fn run(file: &Path) -> Result<()> {
     }
 }
 
-/// Of `bare.event.<what>.<device>`: what is asked, and of whom.
+/// Of `<name>.event.<what>.<device>`: what is asked, and of whom.
 fn asked(subject: &str) -> Result<(&str, &str)> {
     let mut tokens = subject.split('.').skip(2);
     let both = tokens.next().zip(tokens.next());

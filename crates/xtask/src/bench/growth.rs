@@ -163,7 +163,9 @@ impl Sides {
         let context = &self.stage.context;
         let (mut product, mut null) = (Took::default(), Took::default());
         for (word, body) in [("create", ACCEPTED), ("remove", DECOMMISSIONED)] {
-            let subjects = range.clone().map(|n| format!("bare.event.{word}.bare-{n}"));
+            let subjects = range
+                .clone()
+                .map(|n| Role::Null.subject(word, &format!("bare-{n}")));
             let rival = &mut self.rival.process;
             let took = work_off(context, rival, &mut self.bare, subjects, body, &bench.talk);
             null.add(&took.await?);

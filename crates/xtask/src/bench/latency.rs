@@ -2,7 +2,8 @@
 //!
 //! The times are those of the publisher and of the hub's journal, on one machine by one clock. The
 //! relay takes a message from a work queue and sends the request; the product also reads the
-//! record and writes its intent into it before.
+//! record and writes its intent into it before. The null pipeline does that too, and all that comes
+//! after the request, so the difference to it is the product's own.
 
 use std::collections::HashMap;
 
@@ -11,7 +12,7 @@ use black_box::until;
 
 use super::{
     Bench,
-    bare::{self, Role},
+    bare::Role,
     chunk::work_off,
     figure::{Case, Measured},
     heap::{ACCEPTED, DECOMMISSIONED},
@@ -34,7 +35,32 @@ const WARM_UP: u64 = 200;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     Product,
-    Relay,
+    Bare(Role),
+}
+
+/// In the order in which they take turns.
+const SIDES: [Side; 3] = [
+    Side::Bare(Role::Relay),
+    Side::Bare(Role::Null),
+    Side::Product,
+];
+
+impl Side {
+    /// What the side calls this device, which must not be another side's.
+    fn device(self, number: u64) -> String {
+        match self {
+            Self::Product => format!("device-{number}"),
+            Self::Bare(role) => format!("{}-{number}", role.name()),
+        }
+    }
+
+    fn subject(self, kind: Kind, device: &str) -> String {
+        match (self, kind) {
+            (Self::Product, _) => format!("iothub.event.=.{device}"),
+            (Self::Bare(role), Kind::Accept) => role.subject("create", device),
+            (Self::Bare(role), Kind::Decommission) => role.subject("remove", device),
+        }
+    }
 }
 
 /// What is published.
@@ -63,8 +89,8 @@ impl Kind {
 
 struct Sides {
     stage: Stage,
-    /// Works while it is held.
-    _rival: Rival,
+    /// They work while they are held.
+    _rivals: [Rival; 2],
     product: Settled,
     used: u64,
     /// The last request in the hub's journal that was looked at.
@@ -73,11 +99,14 @@ struct Sides {
 
 pub(super) async fn measure(bench: &Bench<'_>) -> Result<Measured> {
     let stage = Stage::set(bench.dir.path(), &Plan::default()).await?;
-    let rival = Rival::start(bench.dir.path(), &stage, Role::Relay).await?;
+    let rivals = [
+        Rival::start(bench.dir.path(), &stage, Role::Relay).await?,
+        Rival::start(bench.dir.path(), &stage, Role::Null).await?,
+    ];
     let mut sides = Sides {
         product: Settled::open(&stage.context, "IOTHUB_OUTCOMES").await?,
         stage,
-        _rival: rival,
+        _rivals: rivals,
         used: 0,
         seen: 0,
     };
@@ -104,29 +133,31 @@ impl Sides {
     ) -> Result<()> {
         let turns = bench.pick(TURNS, 1);
         let events = u64::from(rate) * bench.size / turns;
-        let mut latencies = [Vec::new(), Vec::new()];
+        let mut latencies = [Vec::new(), Vec::new(), Vec::new()];
         for _ in 0..turns {
             if kind == Kind::Decommission {
                 self.prepare(bench, events).await?;
             }
-            for (side, all) in [Side::Relay, Side::Product].into_iter().zip(&mut latencies) {
+            for (side, all) in SIDES.into_iter().zip(&mut latencies) {
                 all.extend(self.paced(rate, events, kind, side).await?);
             }
             self.used += events;
         }
-        let [relay, product] = latencies.map(|all| all.into_iter().collect::<Sorted>());
+        let [relay, null, product] = latencies.map(|all| all.into_iter().collect::<Sorted>());
         for (permille, name) in [(990, "p99"), (500, "p50")] {
-            let (value, reference) = (product.permille(permille), relay.permille(permille));
+            let [value, bare, null] = [&product, &relay, &null].map(|all| all.permille(permille));
             let name = format!("{name} of {} at {rate} a second", kind.name());
-            let case = Case::new(&name, value, "ms", reference, "NATS-to-HTTPS relay");
-            bench
-                .talk
-                .say(&format!("{name}: {value:.2} ms beside {reference:.2} ms"));
+            bench.talk.say(&format!(
+                "{name}: {value:.2} ms beside {bare:.2} of the relay, {null:.2} of the null pipeline"
+            ));
+            let case = Case::new(&name, value, "ms", bare, "NATS-to-HTTPS relay");
             measured.cases.push(if permille == 990 {
                 case.at_most(RATIO)
             } else {
                 case
             });
+            let beside_null = Case::new(&name, value, "ms", null, "null-pipeline");
+            measured.cases.push(beside_null);
         }
         Ok(())
     }
@@ -135,11 +166,11 @@ impl Sides {
     async fn prepare(&mut self, bench: &Bench<'_>, devices: u64) -> Result<()> {
         let range = self.used..self.used + devices;
         let context = &self.stage.context;
-        let subjects = range
-            .clone()
-            .map(|device| format!("bare.event.create.bare-{device}"));
-        load::all(context, subjects, ACCEPTED).await?;
-        self.at_rest().await?;
+        for side in [Role::Relay, Role::Null].map(Side::Bare) {
+            let subject = |number| side.subject(Kind::Accept, &side.device(number));
+            load::all(context, range.clone().map(subject), ACCEPTED).await?;
+            self.at_rest().await?;
+        }
         let subjects = range.map(|device| format!("iothub.event.=.device-{device}"));
         let worker = self.stage.workers[0].process();
         let settled = &mut self.product;
@@ -152,16 +183,9 @@ impl Sides {
         let context = &self.stage.context;
         let before = self.seen;
         let devices: Vec<String> = (self.used..self.used + events)
-            .map(|device| match side {
-                Side::Product => format!("device-{device}"),
-                Side::Relay => format!("bare-{device}"),
-            })
+            .map(|number| side.device(number))
             .collect();
-        let subjects = devices.iter().map(|device| match (side, kind) {
-            (Side::Product, _) => format!("iothub.event.=.{device}"),
-            (Side::Relay, Kind::Accept) => format!("bare.event.create.{device}"),
-            (Side::Relay, Kind::Decommission) => format!("bare.event.remove.{device}"),
-        });
+        let subjects = devices.iter().map(|device| side.subject(kind, device));
         let body = match kind {
             Kind::Accept => ACCEPTED,
             Kind::Decommission => DECOMMISSIONED,
@@ -196,7 +220,7 @@ impl Sides {
     /// Waits until nobody has anything to do.
     async fn at_rest(&self) -> Result<()> {
         let within = std::time::Duration::from_secs(300);
-        for stream in [bare::EVENTS, "IOTHUB_EVENTS"] {
+        for stream in [Role::Relay.events(), Role::Null.events(), "IOTHUB_EVENTS"] {
             until(within, "an empty work queue", async || {
                 let mut stream = self.stage.context.get_stream(stream).await?;
                 Ok((stream.info().await?.state.messages == 0).then_some(()))

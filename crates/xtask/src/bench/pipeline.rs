@@ -143,7 +143,8 @@ impl Sides {
             )
             .await
         } else {
-            let subjects = devices.map(|device| format!("bare.event.{word}.bare-{device}"));
+            let subjects =
+                devices.map(|device| Role::Null.subject(word, &format!("bare-{device}")));
             let rival = &mut self.rival.process;
             work_off(context, rival, &mut self.bare, subjects, body, &bench.talk).await
         }

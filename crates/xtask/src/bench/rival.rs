@@ -12,7 +12,7 @@ use black_box::Process;
 use serde::Deserialize;
 
 use super::{
-    bare::{BUCKET, CONSUMER, EVENTS, OUTCOMES, Order, Role},
+    bare::{BUCKET, CONSUMER, OUTCOMES, Order, Role},
     stage::Stage,
 };
 
@@ -32,7 +32,7 @@ struct Ready {
 impl Rival {
     /// Makes its streams, as the product's are, and starts it.
     pub(super) async fn start(dir: &Path, stage: &Stage, role: Role) -> Result<Self> {
-        make(&stage.context).await?;
+        make(&stage.context, role).await?;
         let order = Order {
             role,
             nats: stage.bus.urls(),
@@ -40,20 +40,20 @@ impl Rival {
             ca_file: stage.hub.ca_file().to_owned(),
             mender: stage.mender.listen().to_owned(),
         };
-        let file = dir.join("bare.json");
+        let file = dir.join(format!("{}.json", role.name()));
         fs::write(&file, serde_json::to_vec(&order)?)?;
         let mut command = Command::new(env::current_exe()?);
         command.arg("bench").arg("--bare").arg(&file);
-        let mut process = Process::start("bare", command, dir)?;
+        let mut process = Process::start(role.name(), command, dir)?;
         process.ready_line::<Ready>(START).await?;
         Ok(Self { process })
     }
 }
 
-async fn make(context: &jetstream::Context) -> Result<()> {
+async fn make(context: &jetstream::Context, role: Role) -> Result<()> {
     let events = context.create_stream(stream::Config {
-        name: EVENTS.to_owned(),
-        subjects: vec!["bare.event.>".to_owned()],
+        name: role.events().to_owned(),
+        subjects: vec![role.subject("*", "*")],
         retention: RetentionPolicy::WorkQueue,
         allow_direct: true,
         duplicate_window: Duration::from_secs(120),
@@ -67,6 +67,9 @@ async fn make(context: &jetstream::Context) -> Result<()> {
         ..pull::Config::default()
     };
     events.await?.create_consumer(consumer).await?;
+    if role == Role::Relay {
+        return Ok(());
+    }
     let others = [
         (OUTCOMES.to_owned(), "bare.outcome.>".to_owned(), -1),
         (format!("KV_{BUCKET}"), format!("$KV.{BUCKET}.>"), 1),
