@@ -1,7 +1,7 @@
 //! From a tenant to its hub.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use iothub::{AllowedHosts, Options, Secret};
@@ -19,6 +19,8 @@ use crate::observe;
 
 /// How long a stored integration is trusted before it is looked up again.
 const FRESH_FOR: Duration = Duration::from_secs(1);
+/// How old it is when it is looked up again without anybody waiting for that.
+const LOOK_AFTER: Duration = Duration::from_millis(500);
 
 /// Workers look at the integration again before each change, but not more often than this: after
 /// the wait none of them begins a change with the one before.
@@ -114,11 +116,13 @@ pub(crate) async fn stored(store: &IntegrationPort) -> PortResult<Vec<Stored>> {
 /// A tenant's hub; `None` where the tenant has no integration.
 type Found = Option<HubPort>;
 
-/// What was found for a tenant, and when.
+/// What was found for a tenant, and when it was asked for.
 struct Cached {
     at: Instant,
     revision: Option<u64>,
     hub: Found,
+    /// Somebody is looking it up again.
+    looking: bool,
 }
 
 /// The integrations of all tenants, and the clients made of them.
@@ -144,22 +148,67 @@ impl Integrations {
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, Cached>> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known and still trusted. Whoever is told first that it ages has it looked up again,
+    /// beside the work, so that of a tenant that is busy nobody waits for that.
     fn cached(&self, tenant: &TenantId) -> Option<Found> {
-        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = cache
-            .get(tenant)
-            .filter(|entry| entry.at.elapsed() < FRESH_FOR)?;
+        let mut cache = self.lock();
+        let entry = cache.get_mut(tenant)?;
+        let age = entry.at.elapsed();
+        if age >= FRESH_FOR {
+            return None;
+        }
+        if age >= LOOK_AFTER && !std::mem::replace(&mut entry.looking, true) {
+            let (this, tenant) = (self.clone(), tenant.clone());
+            tokio::spawn(async move {
+                if let Err(error) = this.look_up(&tenant).await {
+                    tracing::debug!(%tenant, %error, "an integration is not known for much longer");
+                }
+            });
+        }
         Some(entry.hub.clone())
     }
 
     /// The client made for this revision, if it still is the present one.
-    fn unchanged(&self, tenant: &TenantId, revision: Option<u64>) -> Option<Found> {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+    fn unchanged(&self, tenant: &TenantId, revision: Option<u64>, asked: Instant) -> Option<Found> {
+        let mut cache = self.lock();
         let entry = cache
             .get_mut(tenant)
             .filter(|entry| entry.revision == revision)?;
-        entry.at = Instant::now();
+        entry.at = entry.at.max(asked);
+        entry.looking = false;
         Some(entry.hub.clone())
+    }
+
+    /// Asks the store.
+    async fn look_up(&self, tenant: &TenantId) -> PortResult<Found> {
+        let asked = Instant::now();
+        let stored = self.store.load(tenant).await?;
+        let revision = stored.as_ref().map(|(_, revision)| *revision);
+        if let Some(hub) = self.unchanged(tenant, revision, asked) {
+            return Ok(hub);
+        }
+        let hub = match stored {
+            None => None,
+            Some((bytes, _)) => Some(self.make(tenant, &bytes).await.map_err(|error| {
+                PortError::NotUnderstood(format!("integration of tenant {tenant:?}: {error}"))
+            })?),
+        };
+        let found = Cached {
+            at: asked,
+            revision,
+            hub: hub.clone(),
+            looking: false,
+        };
+        let mut cache = self.lock();
+        // Of two who looked at once, whoever asked later knows better.
+        if cache.get(tenant).is_none_or(|known| known.at <= asked) {
+            cache.insert(tenant.clone(), found);
+        }
+        Ok(hub)
     }
 
     async fn make(&self, tenant: &TenantId, bytes: &[u8]) -> anyhow::Result<HubPort> {
@@ -179,27 +228,9 @@ impl Hubs for Integrations {
     type Hub = HubPort;
 
     async fn hub(&self, tenant: &TenantId) -> PortResult<Option<HubPort>> {
-        if let Some(hub) = self.cached(tenant) {
-            return Ok(hub);
+        match self.cached(tenant) {
+            Some(hub) => Ok(hub),
+            None => self.look_up(tenant).await,
         }
-        let stored = self.store.load(tenant).await?;
-        let revision = stored.as_ref().map(|(_, revision)| *revision);
-        if let Some(hub) = self.unchanged(tenant, revision) {
-            return Ok(hub);
-        }
-        let hub = match stored {
-            None => None,
-            Some((bytes, _)) => Some(self.make(tenant, &bytes).await.map_err(|error| {
-                PortError::NotUnderstood(format!("integration of tenant {tenant:?}: {error}"))
-            })?),
-        };
-        let entry = Cached {
-            at: Instant::now(),
-            revision,
-            hub: hub.clone(),
-        };
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.insert(tenant.clone(), entry);
-        Ok(hub)
     }
 }
