@@ -1,5 +1,6 @@
 //! The sweep: what events missed is repaired, and what only looks missing is left alone.
 
+mod retried;
 mod rolled_back;
 
 use std::time::Duration;

@@ -31,7 +31,7 @@ pub(crate) use iot_manager::IotManager;
 pub(crate) use outcomes::Outcomes;
 pub(crate) use program::{Completions, Man};
 pub(crate) use status::Status;
-pub(crate) use sweep::{Adopt, Resync, Sweep};
+pub(crate) use sweep::{Adopt, Resync, Retry, Sweep};
 pub(crate) use twin::{Call, Job, NewJob, OneJob, OneTwin, Twin, TwinCommand};
 pub(crate) use webhook::{Webhook, WebhookSet};
 

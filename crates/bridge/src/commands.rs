@@ -15,6 +15,7 @@ pub(crate) mod migrate;
 pub(crate) mod outcomes;
 pub(crate) mod permissions;
 mod resync;
+mod retry;
 pub(crate) mod secrets;
 pub(crate) mod setup;
 pub(crate) mod status;

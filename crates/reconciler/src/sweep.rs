@@ -18,6 +18,7 @@ mod pass;
 mod ports;
 mod repair;
 mod report;
+mod retry;
 mod suspect;
 
 use std::time::Duration;
@@ -25,6 +26,7 @@ use std::time::Duration;
 pub use pass::Sweeper;
 pub use ports::{HubList, HubPage, HubRow, Known, Notebook, Notices, Registry, RegistryPage, Seen};
 pub use report::{Finding, Found, Report, Trouble};
+pub use retry::{Retried, is_given_up};
 
 /// How a pass goes about it.
 #[derive(Debug, Clone)]

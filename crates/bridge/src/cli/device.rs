@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use lifecycle::{TenantId, Wanted};
 
-use super::{Adopt, OneDevice, Resync};
+use super::{Adopt, OneDevice, Resync, Retry};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Device {
@@ -24,6 +24,12 @@ pub(crate) enum Device {
     Adopt(Adopt),
     /// Delivers a device's connection string once more, with a new key if asked.
     Resync(Resync),
+    /// Takes up work that was given up, whether or not a dead letter of it is left.
+    ///
+    /// Mender is asked for each device's present status. Nothing is made for a device that Mender does
+    /// not accept, nothing is deleted that was not decommissioned, and identities of others stay as they are.
+    /// May be repeated. Dead letters stay until they are replayed or purged.
+    Retry(Retry),
 }
 
 #[derive(Debug, Args)]

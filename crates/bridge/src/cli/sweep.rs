@@ -1,4 +1,4 @@
-//! Arguments of the sweep, of adoption and of resynchronisation.
+//! Arguments of the sweep, and of what operators do with devices.
 
 use std::path::PathBuf;
 
@@ -54,4 +54,23 @@ pub(crate) struct Resync {
     /// new one. Nothing is delivered.
     #[arg(long, conflicts_with = "rotate_keys")]
     pub(crate) end_old_key: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Retry {
+    #[command(flatten)]
+    pub(crate) of: OfTenant,
+    /// Device ids, the same in Mender and in the hub.
+    #[arg(value_name = "ID", required_unless_present_any = ["all_parked", "all_in_other_hub"])]
+    pub(crate) devices: Vec<DeviceId>,
+    /// Every device of the tenant whose work was given up.
+    #[arg(long, conflicts_with = "devices")]
+    pub(crate) all_parked: bool,
+    /// Every accepted device of the tenant whose record is about a hub that the tenant has left: it moves to
+    /// the present one.
+    #[arg(long, conflicts_with = "devices")]
+    pub(crate) all_in_other_hub: bool,
+    /// Only show what would be done.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }

@@ -15,5 +15,6 @@ pub(crate) async fn run(config: &Config, what: Device, output: Output) -> anyhow
         Device::History(args) => history::run(config, args, output).await,
         Device::Adopt(args) => Box::pin(super::adopt::run(config, args, output)).await,
         Device::Resync(args) => Box::pin(super::resync::run(config, args, output)).await,
+        Device::Retry(args) => Box::pin(super::retry::run(config, args, output)).await,
     }
 }
