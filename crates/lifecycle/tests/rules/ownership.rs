@@ -102,6 +102,32 @@ fn an_identity_deleted_by_hand_is_made_again_only_for_an_accept() {
 }
 
 #[test]
+fn an_identity_that_is_gone_when_a_write_to_it_arrives_is_made_again_only_if_it_is_wanted() {
+    let off = [accepted(1), rejected(2)];
+    for (before, event, wanted) in [
+        (&off[..1], decommissioned(), None),
+        (&off[..1], rejected(2), None),
+        (&off[..], accepted(3), Some(true)),
+    ] {
+        let mut scene = Scene::after(before.to_vec());
+        let mut effect = scene.feed(Input::Event(event.clone()));
+        while !matches!(effect, Effect::Write(_)) {
+            let input = scene.perform(&effect).expect("goes on");
+            effect = scene.feed(input);
+        }
+        scene.identity = None;
+        while let Some(input) = scene.perform(&effect) {
+            effect = scene.feed(input);
+        }
+        scene.rest(effect);
+        scene.assert_agrees(wanted);
+        assert_eq!(scene.dead, [], "{event:?}");
+        let made = scene.requests.iter().filter(|it| **it == "create").count();
+        assert_eq!(made, usize::from(wanted.is_some()), "{:?}", scene.requests);
+    }
+}
+
+#[test]
 fn a_late_create_of_an_outlived_incarnation_is_deleted_not_adopted() {
     let mut scene = Scene::new();
     let Effect::Write(late) = scene.feed(Input::Event(accepted(1).of(C1))) else {
