@@ -140,6 +140,7 @@ fn write(device: &mut Device, op: Op, ctx: &Context<'_>) -> Effect {
         id: intent,
         op,
         key: record.key,
+        elsewhere: false,
         seen_at: None,
     });
     record.confirmed = false;

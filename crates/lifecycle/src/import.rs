@@ -45,7 +45,9 @@ impl Record {
         };
         self.delivery.delivered = Some(facts.generation.clone());
         self.delivery.tagged = Some(facts.generation.clone());
-        self.delivery.fingerprint = facts.keys.as_ref().map(|keys| keys.primary.clone());
+        let keys = facts.keys.as_ref();
+        self.delivery.fingerprint = keys.map(|keys| keys.primary.clone());
+        self.delivery.other = keys.map(|keys| keys.secondary.clone());
         self.confirmed = true;
         let in_step = match self.wanted() {
             Wanted::Enabled => facts.enabled,

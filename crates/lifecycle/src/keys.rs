@@ -94,6 +94,9 @@ impl Record {
 
     /// A request changed the keys.
     pub(crate) fn keys_changed(&mut self, change: KeyChange) {
+        if change == KeyChange::RenewSecondary {
+            self.delivery.other = None;
+        }
         match (change, self.rotation) {
             (KeyChange::RenewSecondary, Some(Rotation::Renew)) => {
                 self.rotation = Some(Rotation::Deliver);
@@ -112,8 +115,12 @@ impl Record {
     }
 }
 
-/// Takes note of what the keys at hand say: a rotation is complete, or somebody else has changed
-/// the key that the device was given, so that it needs another one.
+/// Takes note of what the keys at hand say: a rotation is complete, or somebody else has changed a key, so that
+/// the device needs the connection string once more.
+///
+/// That is so if the key that it was given is gone. It is also so if the other one is new and nobody knows why: this
+/// record may have been put back in time, and the device be holding a key that was made since. It must not be renewed
+/// under the device's hands.
 pub(crate) fn look_at_keys(device: &mut Device) {
     let Some(record) = &mut device.record else {
         return;
@@ -129,10 +136,19 @@ pub(crate) fn look_at_keys(device: &mut Device) {
     let Some(in_hand) = record.key_in_hand() else {
         return;
     };
-    if *in_hand == keys.primary {
+    let other = if *in_hand == keys.primary {
         record.rotation = record.rotation.filter(|step| *step != Rotation::Swap);
-    } else if *in_hand != keys.secondary {
+        &keys.secondary
+    } else if *in_hand == keys.secondary {
+        &keys.primary
+    } else {
         record.rotation = None;
+        record.delivery.delivered = None;
+        return;
+    };
+    let known = record.delivery.other.replace(other.clone());
+    if known.is_some_and(|known| known != *other) {
+        record.rotation = record.rotation.filter(|step| *step != Rotation::Swap);
         record.delivery.delivered = None;
     }
 }

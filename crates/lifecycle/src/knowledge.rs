@@ -66,6 +66,9 @@ impl Record {
             self.confirmed = false;
             self.made = None;
             self.rotation = None;
+            for intent in &mut self.intents {
+                intent.elsewhere = true;
+            }
             // What was given up at one hub is not given up at another; a letter that is due stays due.
             if self.working.is_none() {
                 self.parked = None;
@@ -112,7 +115,7 @@ impl Record {
     }
 
     /// Forgets the intents that what was `found` proves to be over: a create whose mark is
-    /// there, a change whose ETag has moved on, and those that are `expired`.
+    /// there, a change of this hub's identity whose ETag has moved on, and those that are `expired`.
     pub(crate) fn close_dead_intents(
         &mut self,
         found: Option<&Facts>,
@@ -125,7 +128,7 @@ impl Record {
         self.intents.retain(|intent| match &intent.op {
             Op::Create => Some(&intent.id) != landed.as_ref() && !expired(intent),
             Op::Update { etag, .. } | Op::Keys { etag, .. } | Op::Delete { etag } => {
-                etag_now == Some(etag.as_str()) && !expired(intent)
+                (intent.elsewhere || etag_now == Some(etag.as_str())) && !expired(intent)
             }
         });
     }

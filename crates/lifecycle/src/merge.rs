@@ -235,6 +235,9 @@ fn is_behind_for_good(record: &Record, event: &Event) -> bool {
     };
     match record.closed_incarnation().filter(|_| closed) {
         Some(closed) => created <= closed,
-        None => created < newest || event.key().compare(&record.key) == Ordering::Less,
+        None if created < newest => true,
+        // Whether this only makes us look depends on what the record is at work on.
+        None if event.revision.is_none() && event.status.creates() => false,
+        None => event.key().compare(&record.key) == Ordering::Less,
     }
 }

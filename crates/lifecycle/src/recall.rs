@@ -117,6 +117,7 @@ impl Record {
             }
             self.delivery.delivered = Some(reply.generation.clone());
             self.delivery.fingerprint = Some(fingerprint.clone());
+            self.delivery.other = None;
         }
         self.end_claim(reply);
     }

@@ -108,6 +108,10 @@ pub struct Intent {
     pub op: Op,
     /// The key of the event it serves.
     pub key: Key,
+    /// It was sent to another hub than the record is about now, or was when the record came back to that
+    /// hub: what a hub shows does not tell whether it is over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub elsewhere: bool,
     /// A time, by the store's clock, at which it was stored already. Filled in when the record
     /// is next loaded; its lease is counted from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,6 +155,9 @@ pub struct Delivery {
     /// Fingerprint of the key that was delivered (never the key).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
+    /// Fingerprint of the identity's other key when that was last seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other: Option<String>,
     /// `generationId` whose twin bears the tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tagged: Option<String>,

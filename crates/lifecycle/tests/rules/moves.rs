@@ -71,6 +71,29 @@ fn a_hub_that_comes_back_within_the_lease_still_has_its_late_create_to_wait_for(
 }
 
 #[test]
+fn a_hub_that_comes_back_within_the_lease_still_has_its_late_change_to_wait_for() {
+    let mut scene = Scene::after([accepted(1)]);
+    let Effect::Read = scene.feed(Input::Event(rejected(2))) else {
+        panic!("looks");
+    };
+    let shown = scene.read();
+    let Effect::Write(late) = scene.feed(shown) else {
+        panic!("writes");
+    };
+    let left_behind = scene.identity.take();
+    scene.integration = Some(hub("h2"));
+    // That nothing is there says nothing of the hub before.
+    let away = scene.play(Input::Event(rejected(3)));
+    assert!(matches!(away, Effect::Arm(_)), "{away:?}");
+    scene.integration = Some(hub("h"));
+    scene.identity = left_behind;
+    let back = scene.play(Input::Event(accepted(4)));
+    scene.take_effect(&late).expect("nobody has changed it");
+    scene.rest(back);
+    scene.assert_agrees(Some(true));
+}
+
+#[test]
 fn a_delivery_from_the_hub_before_cannot_overtake_that_from_the_next() {
     let mut scene = Scene::new();
     let create = scene.feed(Input::Event(accepted(1)));

@@ -1,6 +1,6 @@
 //! New keys: the secondary one first, and the device stays online whatever happens on the way.
 
-use lifecycle::{Effect, EventId, Failure, Fate, Input, Rotation, Wish};
+use lifecycle::{Effect, EventId, Failure, Fate, Input, Record, Rotation, Wish};
 
 use crate::scene::{
     C1, C2, DELIVERY_LEASE, LEASE, Scene, Trouble, Vary, accepted, decommissioned, down, rejected,
@@ -192,6 +192,74 @@ fn keys_that_somebody_else_has_replaced_are_delivered() {
     finish(&mut scene);
     assert!(has_primary(&scene));
     assert_eq!(scene.in_hand.as_deref(), Some("made by hand"));
+}
+
+/// The records that are stored while the device gets a new key, from before the wish to the end.
+fn rotated() -> (Scene, Vec<Record>) {
+    let mut scene = Scene::after([accepted(1).of(C1)]);
+    let mut stored = vec![scene.record().clone()];
+    wish_for(&mut scene, Wish::NewKey);
+    stored.push(scene.record().clone());
+    let mut effect = scene.feed(Input::Woken);
+    while let Some(input) = {
+        stored.push(scene.record().clone());
+        scene.perform(&effect)
+    } {
+        effect = scene.feed(input);
+    }
+    scene.rest(effect);
+    assert!(has_primary(&scene));
+    (scene, stored)
+}
+
+#[test]
+fn whatever_a_record_that_was_put_back_in_time_has_forgotten_the_device_stays_online() {
+    let steps = rotated().1.len();
+    for back_to in 0..steps {
+        for wish in [None, Some(Wish::NewKey), Some(Wish::EndOldKey)] {
+            let (mut scene, mut stored) = rotated();
+            scene.device.record = Some(stored.swap_remove(back_to));
+            scene.crash();
+            scene.pass(LEASE.max(DELIVERY_LEASE));
+            let record = scene.device.record.as_mut().expect("a record");
+            if record.is_settled() {
+                let about = accepted(1).about;
+                record.outbox.clear();
+                assert!(record.doubt(&about, EventId("sweep-look".into())));
+            }
+            if let Some(wish) = wish {
+                let rotation = match wish {
+                    Wish::EndOldKey => Rotation::End,
+                    _ => Rotation::Renew,
+                };
+                record.rotation.get_or_insert(rotation);
+            }
+            let mut effect = scene.feed(Input::Woken);
+            while let Some(input) = scene.perform(&effect) {
+                scene.assert_online();
+                effect = scene.feed(input);
+            }
+            scene.rest(effect);
+            finish(&mut scene);
+            assert!(has_primary(&scene), "back to {back_to}, {wish:?}");
+            assert_eq!(scene.record().rotation, None);
+        }
+    }
+}
+
+#[test]
+fn a_secondary_key_that_somebody_else_has_made_may_be_the_one_that_the_device_holds() {
+    let mut scene = wished(Wish::Delivery);
+    finish(&mut scene);
+    let delivered = scene.delivered.len();
+    let facts = scene.identity.as_mut().expect("an identity");
+    facts.keys.as_mut().expect("keys").secondary = "made by nobody knows whom".into();
+    facts.etag = "by nobody knows whom".into();
+    let record = scene.device.record.as_mut().expect("a record");
+    assert!(record.doubt(&accepted(1).about, EventId("sweep-look".into())));
+    finish(&mut scene);
+    assert_eq!(scene.delivered.len(), delivered + 1);
+    assert!(has_primary(&scene));
 }
 
 #[test]
