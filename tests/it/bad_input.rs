@@ -77,7 +77,7 @@ fn bad_events() -> Vec<(String, Vec<u8>)> {
 
 #[tokio::test]
 async fn bad_events_become_dead_letters_with_their_bytes_and_the_worker_goes_on() -> Result<()> {
-    let stage = Stage::new("bad-events").await?;
+    let mut stage = Stage::new("bad-events").await?;
     let bad = bad_events();
     for (tail, body) in &bad {
         stage.publish(tail, body.clone()).await?;
@@ -93,6 +93,20 @@ async fn bad_events_become_dead_letters_with_their_bytes_and_the_worker_goes_on(
         assert!(reason.is_some_and(|reason| reason.len() > 5), "{tail}");
     }
     assert_eq!(stage.tally(bad.len()).await?.get("dead"), Some(&bad.len()));
+    let log = std::fs::read_to_string(stage.worker.process().log())?;
+    let printable = |c: char| c == '\n' || !c.is_control();
+    assert!(log.chars().all(printable), "{log:?}");
+    for raw in [
+        "quarantined",
+        "a;b",
+        "a/b",
+        "\u{e9}",
+        "1e400",
+        "[[[[",
+        "xxxxxxxx",
+    ] {
+        assert!(!log.contains(raw), "{raw} is in the log: {log}");
+    }
     let metrics = stage.worker.http().text("/metrics").await?;
     let counted = format!(
         "mender_iothub_events_total{{outcome=\"dead\"}} {}",

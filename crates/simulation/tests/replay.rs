@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
+use lifecycle::Outcome;
 use simulation::ledger::Account;
 use simulation::profile::Profile;
 use simulation::run::{How, play};
@@ -63,6 +64,22 @@ fn everything_happens_and_nothing_breaks() {
         assert!(seen.contains_key(what), "{what} never happened: {seen:?}");
     }
     assert!(account.is_exact(), "{account:?}");
+}
+
+#[test]
+fn a_hub_that_is_away_for_three_days_costs_no_event_and_no_dead_letter() {
+    let mut account = Account::default();
+    for seed in 0..3 {
+        let run = play(seed, how(Profile::Outage));
+        assert_eq!(
+            run.violation, None,
+            "cargo xtask simulate --profile outage --seed {seed} --trace"
+        );
+        account.add(&run.account);
+    }
+    assert!(account.is_exact() && account.published > 0, "{account:?}");
+    let dead = account.outcomes[Outcome::Dead as usize];
+    assert_eq!((dead, account.pending), (0, 0), "{account:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jetstream::IntakeSettings;
 use lifecycle::{Done, Event, Outcome, Status};
 use reconciler::ports::{Ack as _, Streams as _};
 use tokio_util::sync::CancellationToken;
@@ -211,6 +212,39 @@ async fn work_goes_on_after_the_server_was_away() {
     );
     after.ack.ack().await.unwrap();
     before.ack.ack().await.unwrap();
+    nothing(&mut intake).await;
+    nats.dir.passed();
+}
+
+#[tokio::test]
+async fn however_long_the_backlog_no_more_is_fetched_than_is_kept_ahead() {
+    const BACKLOG: usize = 800;
+    let nats = Installation::new("ahead").await;
+    for number in 0..BACKLOG {
+        let subject = format!("iothub.event.t.d{number}");
+        nats.publish(&subject, &[], GOOD).await;
+    }
+    let mut intake = nats.intake(&CancellationToken::new()).await;
+    let slow = next(&mut intake).await;
+    let stream = nats.context.get_stream("IOTHUB_EVENTS").await.unwrap();
+    let fetched = async || {
+        let consumer = stream.consumer_info("iothub-worker").await;
+        consumer.map(|consumer| consumer.num_ack_pending)
+    };
+    black_box::until(PATIENCE, "no more to be fetched", async || {
+        let before = fetched().await?;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Ok((before > 1 && fetched().await? == before).then_some(()))
+    })
+    .await
+    .unwrap();
+    let most = 2 * IntakeSettings::default().ahead;
+    let held = fetched().await.unwrap();
+    assert!(held <= most, "{held} of {BACKLOG}");
+    slow.ack.ack().await.unwrap();
+    for _ in 1..BACKLOG {
+        next(&mut intake).await.ack.ack().await.unwrap();
+    }
     nothing(&mut intake).await;
     nats.dir.passed();
 }
