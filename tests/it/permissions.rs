@@ -450,7 +450,11 @@ async fn the_whole_job_runs_under_the_least_permissions() -> Result<()> {
     let replayed = operator.cli(&["dlq", "replay", &letter]).await?;
     let said = format!("{}{}", replayed.stdout, replayed.stderr);
     assert!(said.contains("still not understood"), "{said}");
-    for arguments in [&["device", "resync", "d1"][..], &["dlq", "purge", "--yes"]] {
+    for arguments in [
+        &["device", "resync", "d1"][..],
+        &["device", "retry", "d1"],
+        &["dlq", "purge", "--yes"],
+    ] {
         run(&operator, arguments).await?;
     }
     let end = json!({"ids": ["d1"]});
