@@ -11,6 +11,7 @@ pub(crate) mod import;
 pub(crate) mod integration;
 mod integration_set;
 pub(crate) mod iot_manager;
+mod lines;
 pub(crate) mod migrate;
 pub(crate) mod outcomes;
 pub(crate) mod permissions;

@@ -12,9 +12,9 @@ use lifecycle::{
 };
 use reconciler::ports::Streams as _;
 use reconciler::sweep::{Known, Registry as _, Seen};
-use serde::Serialize;
 use uuid::Uuid;
 
+use super::lines::{FAILED, Line, failed, table};
 use crate::adapters::HubPort;
 use crate::cli::{Adopt, Output};
 use crate::config::Config;
@@ -26,28 +26,14 @@ use crate::sweeping::Sweeping;
 /// that is left to events.
 const COST: u32 = 5 * 2;
 
-#[derive(Serialize)]
-struct Line {
-    device: DeviceId,
-    result: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
-}
-
 pub(crate) async fn run(config: &Config, args: Adopt, output: Output) -> anyhow::Result<()> {
     let session = Session::for_command(config).await?;
     let sweeping = Sweeping::open(config, &session).await?;
     let adopted = all(&sweeping, &args).await;
     sweeping.close().await;
     let lines = adopted?;
-    print::result(output, &lines, |lines| {
-        let rows = lines.iter().map(|line| {
-            let detail = line.detail.clone().unwrap_or_default();
-            [line.device.to_string(), line.result.to_owned(), detail]
-        });
-        print::harmless(print::table(["DEVICE", "RESULT", ""], rows))
-    })?;
-    let failed = lines.iter().filter(|line| line.result == "failed").count();
+    print::result(output, &lines, |lines| table(lines))?;
+    let failed = failed(&lines);
     anyhow::ensure!(failed == 0, "{failed} devices were not adopted");
     Ok(())
 }
@@ -64,7 +50,7 @@ async fn all(sweeping: &Sweeping, args: &Adopt) -> anyhow::Result<Vec<Line>> {
         };
         let (result, detail) = match one(sweeping, &hub, &about, args.dry_run).await {
             Ok((result, detail)) => (result, detail),
-            Err(error) => ("failed", Some(format!("{error:#}"))),
+            Err(error) => (FAILED, Some(format!("{error:#}"))),
         };
         // Of a whole fleet only what concerns somebody is told.
         if !(args.all_in_mender && result == "not in the hub") {

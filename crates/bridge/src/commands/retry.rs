@@ -5,8 +5,8 @@
 use lifecycle::{DeviceId, DeviceRef, Record};
 use reconciler::ports::DeviceStore as _;
 use reconciler::sweep::{Registry as _, Retried, Seen, is_given_up};
-use serde::Serialize;
 
+use super::lines::{FAILED, Line, failed, table};
 use crate::adapters::{RecordStore, StorePort};
 use crate::cli::{Output, Retry};
 use crate::config::Config;
@@ -19,38 +19,22 @@ const PAGE: usize = 500;
 /// Begins the names of events and looks, as they are in the event log.
 const NAME: &str = "retry-";
 
-#[derive(Serialize)]
-struct Line {
-    device: DeviceId,
-    result: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
-}
-
 pub(crate) async fn run(config: &Config, args: Retry, output: Output) -> anyhow::Result<()> {
     let session = Session::for_command(config).await?;
     let sweeping = Sweeping::open(config, &session).await?;
     let retried = all(config, &session, &sweeping, &args).await;
     sweeping.close().await;
     let lines = retried?;
-    print::result(output, &lines, |lines| print::harmless(in_words(lines)))?;
-    let failed = lines.iter().filter(|line| line.result == "failed").count();
+    print::result(output, &lines, |lines| match lines[..] {
+        [] => "no such devices".to_owned(),
+        _ => table(lines),
+    })?;
+    let failed = failed(&lines);
     anyhow::ensure!(
         failed == 0,
         "{failed} devices were not tried again; repeat the command"
     );
     Ok(())
-}
-
-fn in_words(lines: &[Line]) -> String {
-    if lines.is_empty() {
-        return "no such devices".to_owned();
-    }
-    let rows = lines.iter().map(|line| {
-        let detail = line.detail.clone().unwrap_or_default();
-        [line.device.to_string(), line.result.to_owned(), detail]
-    });
-    print::table(["DEVICE", "RESULT", ""], rows)
 }
 
 async fn all(
@@ -119,7 +103,7 @@ async fn line(sweeping: &Sweeping, args: &Retry, device: DeviceId) -> Line {
     };
     let (result, detail) = match one(sweeping, &about, args.dry_run).await {
         Ok((retried, status)) => (in_word(retried, args.dry_run), detail(retried, status)),
-        Err(error) => ("failed", Some(format!("{error:#}"))),
+        Err(error) => (FAILED, Some(format!("{error:#}"))),
     };
     Line {
         device: about.device,

@@ -15,7 +15,7 @@ const SECOND_LOOK: &str = "sweep-2-";
 
 /// Whether a record has work that nobody is going to take up: unfinished and long overdue.
 pub(crate) fn is_stalled(record: &Record, now: Timestamp, grace: Duration) -> bool {
-    let given_up = record.parked.is_some() && record.working.is_none();
+    let given_up = super::is_given_up(record);
     let unfinished = !record.outbox.is_empty() || !(record.is_settled() || given_up);
     let due = record.retry.not_before.unwrap_or_default();
     unfinished && due.plus(grace) < now
