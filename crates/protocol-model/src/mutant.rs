@@ -105,6 +105,10 @@ mutants! {
     EndsReplaysUnsaved: "given-up-hint",
     /// S10: a worker keeps to the hub of the record, whatever the integration is now.
     KeepsHub: "moved",
+    /// S3: what a hub shows ends requests to the hub before it, too.
+    ForgetsLeftHubs: "moved-back",
+    /// S5: a key that is new and of which nobody knows why is taken as it is.
+    TrustsNewKeys: "put-back",
     /// L1: an answer whose save was lost is forgotten.
     ForgetsAnswers: "robbed",
     /// L2: a wake-up is not scheduled.
@@ -133,6 +137,7 @@ impl Mutant {
             Self::SettlesAtOnce => (blind(|_| true), settled as fn(&Effect) -> bool),
             Self::SettlesOnSuccess if replied => (blind(|_| true), settled as fn(&Effect) -> bool),
             Self::ReplaysOverOwed => return next(overrun(device, &input), input, ctx),
+            Self::ForgetsLeftHubs => return next(here(device), input, ctx),
             Self::AdoptsUndelivered => return undelivered(device, input, ctx),
             Self::EndsReplaysUnsaved => return unsaved(device, input, ctx),
             _ => return next(device, self.distort(input, ctx), ctx),
@@ -202,6 +207,7 @@ impl Mutant {
             Self::ForgetsQuestions => record.question = None,
             Self::ForgetsClaims => record.delivery.claim = None,
             Self::DropsOwed => record.outbox.clear(),
+            Self::TrustsNewKeys => record.delivery.other = None,
             Self::TrustsCopies => {
                 if let Some(made) = &mut record.made {
                     made.intent = None;
@@ -225,6 +231,13 @@ fn overrun(mut device: Device, input: &Input) -> Device {
             record.working.take_if(other);
         }
     }
+    device
+}
+
+/// The device, with every request taken for one to the present hub.
+fn here(mut device: Device) -> Device {
+    let intents = device.record.iter_mut().flat_map(|it| &mut it.intents);
+    intents.for_each(|intent| intent.elsewhere = false);
     device
 }
 

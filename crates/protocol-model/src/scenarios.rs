@@ -192,6 +192,25 @@ fn seldom() -> Vec<Scenario> {
             )
         },
         play(
+            "moved-back",
+            1,
+            &[on(1), off(2), on(3)],
+            Faults {
+                switches: 2,
+                ..CRASH
+            },
+        ),
+        play(
+            "put-back",
+            1,
+            &[on(1)],
+            Faults {
+                wishes: 2,
+                rollbacks: 1,
+                ..NONE
+            },
+        ),
+        play(
             "twins",
             2,
             &[on(1).of(1), on(2).of(2)],
@@ -376,7 +395,7 @@ fn troubles(events: &[Scripted]) -> Vec<Scenario> {
             &[on(1), off(2)],
             Faults {
                 switches: 2,
-                ..TIMEOUT
+                ..CRASH
             },
         ),
     ]
