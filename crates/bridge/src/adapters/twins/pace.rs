@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use iothub::Kind;
 use reconciler::{Pacer, PerMinute};
+use tokio::time::Instant;
 use twin::TwinError;
 
 use super::failure::Trouble;
@@ -17,6 +18,8 @@ use crate::integration::Tier;
 
 /// Longest wait for a turn.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a request whose turn has come looks whether the hub takes any.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What a hub counts together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,16 +110,23 @@ impl Pace {
 
     async fn turn(&self, hub: &HubPort, meter: Meter, patience: Duration) -> Result<(), Trouble> {
         let (queue, allowed) = queue(hub, meter);
-        match self.pacer.reserve(&queue, allowed, patience) {
-            Ok(wait) => {
-                // A timer rounds up: no wait at all would take a millisecond.
-                if !wait.is_zero() {
-                    tokio::time::sleep(wait).await;
-                }
-                Ok(())
-            }
-            Err(_) => Err(Trouble::Unsent(TwinError::Throttled)),
+        let refused = || Trouble::Unsent(TwinError::Throttled);
+        let until = Instant::now() + patience;
+        let reserved = self.pacer.reserve(&queue, allowed, patience);
+        let wait = reserved.map_err(|_| refused())?;
+        // A timer rounds up: no wait at all would take a millisecond.
+        if wait.is_zero() {
+            return Ok(());
         }
+        tokio::time::sleep(wait).await;
+        // After a pause one tries, and what else has gathered meanwhile waits for its answer.
+        while !self.pacer.goes(&queue, allowed) {
+            if Instant::now() >= until {
+                return Err(refused());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
     }
 }
 
@@ -128,6 +138,8 @@ fn queue(hub: &HubPort, meter: Meter) -> (String, PerMinute) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     fn hub(tier: Tier) -> HubPort {
@@ -182,6 +194,25 @@ mod tests {
             Err(TwinError::Throttled)
         );
         assert!(pace.is_free(&hub, Meter::Reads));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_pause_one_tries_and_where_it_is_refused_nobody_else_is_sent() {
+        let (pace, hub) = (Pace::new(Duration::from_secs(5)), hub(Tier::S1));
+        let sent = AtomicU32::new(0);
+        let busy = || {
+            sent.fetch_add(1, Ordering::Relaxed);
+            let too_busy = Kind::Throttled { retry_after: None };
+            Err::<(), _>(iothub::Error::new(too_busy, iothub::Effect::None))
+        };
+        let ask = || pace.ask(&hub, Meter::Reads, async { busy() });
+        assert!(ask().await.is_err());
+        let all = futures::future::join_all((0..20).map(|_| ask())).await;
+        assert!(all.iter().all(Result::is_err));
+        assert_eq!(sent.into_inner(), 3, "after five and ten seconds");
+        let fine = || pace.ask(&hub, Meter::Reads, async { Ok(()) });
+        let all = futures::future::join_all((0..20).map(|_| fine())).await;
+        assert!(all.iter().all(Result::is_ok));
     }
 
     #[test]
