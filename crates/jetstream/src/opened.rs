@@ -38,7 +38,12 @@ impl Dead {
             return Ok(());
         }
         tracing::warn!(event, reason, "dead letter");
-        streams.dead_letter(letter).await
+        streams.dead_letter(letter).await?;
+        // Warnings alike are left out of the log; what was decided never is.
+        if self.outcome.is_some() {
+            tracing::info!(event, outcome = ?Outcome::Dead, reason, "event ended");
+        }
+        Ok(())
     }
 }
 
