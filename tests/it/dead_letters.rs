@@ -132,6 +132,30 @@ async fn a_replay_says_what_became_of_each_letter() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_replay_for_a_tenant_whose_integration_is_gone_is_ignored_and_asks_no_hub() -> Result<()>
+{
+    let stage = Stage::new("dlq-no-tenant").await?;
+    three_letters(&stage).await?;
+    let remove = ["integration", "remove", "--force"];
+    let removed = stage.worker.cli(&remove).await?;
+    assert_eq!(removed.code, Some(0), "{}", removed.stderr);
+    stage.hub.faults(&json!({"rules": []})).await?;
+    let before = stage.hub.journal().await?.len();
+    let replayed = told(&stage, &["dlq", "replay", "1", "2", "--yes"]).await?;
+    let became: Vec<_> = replayed["entries"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|it| it["outcomes"][0]["outcome"].clone())
+        .collect();
+    assert_eq!(became, [json!("ignored"), json!("ignored")], "{replayed}");
+    assert_eq!(stage.hub.journal().await?.len(), before);
+    assert_eq!(numbers(&told(&stage, &["dlq", "list"]).await?), [3]);
+    stage.dir.passed();
+    Ok(())
+}
+
+#[tokio::test]
 async fn one_replay_runs_at_a_time_and_an_interrupted_one_says_what_was_done() -> Result<()> {
     let stage = Stage::new("dlq-turn").await?;
     three_letters(&stage).await?;

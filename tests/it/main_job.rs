@@ -103,6 +103,12 @@ async fn our_own_events_do_the_same_and_stale_ones_change_nothing() -> Result<()
     stage.publish("=.dev-1", accepted).await?;
     assert_eq!(stage.tally(3).await?.get("superseded"), Some(&2));
     assert_eq!(stage.identity("dev-1").await?.unwrap()["status"], "enabled");
+    let journal = stage.hub.journal().await?;
+    let written = journal
+        .iter()
+        .filter(|call| call.effective && call.device.as_deref() == Some("dev-1"));
+    let written: Vec<_> = written.map(|call| call.operation.as_str()).collect();
+    assert_eq!(written, ["create", "twin-patch"], "one write, and its tag");
     stage.dir.passed();
     Ok(())
 }

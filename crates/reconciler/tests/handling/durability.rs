@@ -169,6 +169,31 @@ async fn a_wake_up_carries_the_original_bytes_on_to_the_dead_letter() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_delivery_that_failed_is_made_later_with_a_key_that_the_hub_is_asked_for_again() {
+    let servers = Servers::new();
+    let worker = servers.worker();
+    let event = accepted(1);
+    servers.next("deliver", failing(down(), Fate::Done));
+    servers.handle(&worker, &event).await;
+    assert_eq!(
+        (servers.calls("hub create"), servers.calls("deliver")),
+        (1, 1)
+    );
+    assert_eq!(servers.world().reported, [], "created, undelivered");
+
+    servers.forget();
+    let wake_up = servers.wake_up(&event.about, Some(&event)).await;
+    worker.handle(wake_up).await;
+    let made = servers.journal();
+    let asked: Vec<_> = made
+        .iter()
+        .filter(|call| call.starts_with("hub") || *call == "deliver")
+        .collect();
+    assert_eq!(asked, ["hub read", "deliver"]);
+    assert_eq!(servers.world().reported[0].outcome, Outcome::Applied);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wake_up_that_carries_another_event_does_not_lend_its_bytes() {
     let servers = Servers::new();
     let worker = servers.worker();
