@@ -48,6 +48,8 @@ async fn devices_given_up_without_a_letter_are_taken_up_again_as_mender_has_them
     })
     .await?;
     done(&stage, &["dlq", "purge", "--yes"]).await?;
+    let shown = stage.worker.cli(&["device", "show", &given_up[0]]).await?;
+    assert!(shown.stdout.contains("device retry"), "{}", shown.stdout);
     stage.hub.faults(&json!({"rules": []})).await?;
     silently(&stage, &given_up[1], "rejected").await?;
 

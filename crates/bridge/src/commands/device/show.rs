@@ -5,6 +5,7 @@ use jetstream::LetterHead;
 use lifecycle::DeviceRef;
 use reconciler::InHub;
 use reconciler::ports::{DeviceStore as _, Stored};
+use reconciler::sweep::is_given_up;
 use serde_json::{Value, json};
 
 use super::history::{History, of_letter};
@@ -17,6 +18,9 @@ use crate::session::Session;
 
 /// Outcomes that are shown.
 const LAST: usize = 5;
+/// What takes given-up work up again.
+const AFTER_GIVING_UP: &str =
+    "with its next event, a replay of its dead letter, or `mender-iothub device retry`";
 
 pub(super) async fn run(config: &Config, one: OneDevice, output: Output) -> anyhow::Result<()> {
     let about = DeviceRef {
@@ -110,6 +114,9 @@ fn of_record(stored: &Stored) -> Vec<(&'static str, String)> {
         ("delivered", delivered(record).to_owned()),
         ("state", state(record)),
     ];
+    if is_given_up(record) {
+        facts.push(("next try", AFTER_GIVING_UP.to_owned()));
+    }
     if record.parked.is_none() && !record.is_settled() {
         if let Some(working) = &record.working {
             facts.push(("works for", working.event.id.0.clone()));

@@ -91,7 +91,7 @@ fn of_records(seen: &Seen) -> Vec<Finding> {
     if seen.parked > 0 {
         found.push(
             Finding::advice(CHECK, format!("{} devices were given up", seen.parked))
-                .with_advice("mender-iothub device list --state parked shows them; mend the cause, then `dlq replay`"),
+                .with_advice("mender-iothub device list --state parked shows them; mend the cause, then `dlq replay`, or `device retry` without a letter"),
         );
     }
     if found.is_empty() {
