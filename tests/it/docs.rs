@@ -3,6 +3,8 @@
 //! A key that is documented under another name, or a command that lost an option, costs every
 //! reader an hour and nobody sees it in a review. So the documents are read here as they are.
 
+mod links;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -14,7 +16,7 @@ use black_box::{Installation, NatsServer, TestDir, workspace};
 use serde_json::{Value, json};
 
 const EXAMPLE: &str = "deploy/mender-iothub.toml";
-const DOCUMENTS: [&str; 14] = [
+const DOCUMENTS: [&str; 16] = [
     "README.md",
     "crates/README.md",
     "deploy/README.md",
@@ -28,6 +30,8 @@ const DOCUMENTS: [&str; 14] = [
     "deploy/runbook/restore.md",
     "deploy/mender/README.md",
     "deploy/replace-iot-manager.md",
+    "deploy/sizing.md",
+    "deploy/threats.md",
     "deploy/tutorial.md",
 ];
 
