@@ -136,20 +136,34 @@ pub(crate) fn look_at_keys(device: &mut Device) {
     let Some(in_hand) = record.key_in_hand() else {
         return;
     };
-    let other = if *in_hand == keys.primary {
-        record.rotation = record.rotation.filter(|step| *step != Rotation::Swap);
-        &keys.secondary
-    } else if *in_hand == keys.secondary {
-        &keys.primary
-    } else {
+    let on_primary = *in_hand == keys.primary;
+    if !on_primary && *in_hand != keys.secondary {
         record.rotation = None;
         record.delivery.delivered = None;
         return;
+    }
+    let other = if on_primary {
+        record.rotation = record.rotation.filter(|step| *step != Rotation::Swap);
+        &keys.secondary
+    } else {
+        &keys.primary
     };
     let known = record.delivery.other.replace(other.clone());
     if known.is_some_and(|known| known != *other) {
-        record.rotation = record.rotation.filter(|step| *step != Rotation::Swap);
         record.delivery.delivered = None;
+        record.rotation = after_a_new_key(record.rotation, on_primary);
+    }
+}
+
+/// How a rotation goes on where the key that the device was not given is new, and nobody knows why. A new
+/// secondary key, be it the one of a request whose answer was lost, need not be made again: two workers that
+/// did could have no end. Nor is there an old one left to end.
+fn after_a_new_key(rotation: Option<Rotation>, secondary: bool) -> Option<Rotation> {
+    match rotation {
+        Some(Rotation::Renew) if secondary => Some(Rotation::Deliver),
+        Some(Rotation::End) if secondary => None,
+        Some(step @ (Rotation::Renew | Rotation::End)) => Some(step),
+        None | Some(Rotation::Deliver | Rotation::Swap) => None,
     }
 }
 
