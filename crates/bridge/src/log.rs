@@ -12,7 +12,7 @@ mod shape;
 use std::io::IsTerminal as _;
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -33,18 +33,21 @@ fn filter(log: &Log) -> Result<EnvFilter, ConfigError> {
 /// Sends log lines to standard error, which leaves standard output to results, and spans to where `traces`
 /// go.
 pub(crate) fn start(log: &Log, traces: Option<&Traces>) -> Result<(), ConfigError> {
-    let filter = filter(log)?.and(filter_fn(is_harmless));
+    // The hint keeps what the filter leaves out from being looked at each time, in all libraries.
+    let harmless = filter_fn(is_harmless).with_max_level_hint(LevelFilter::TRACE);
+    let filter = filter(log)?.and(harmless);
     let shape = match log.format {
         LogFormat::Text if std::io::stderr().is_terminal() => Shape::Coloured,
         LogFormat::Text => Shape::Text,
         LogFormat::Json => Shape::Json,
     };
     let lines = Lines::new(shape, std::io::stderr).with_filter(filter);
-    let spans = traces.map(Traces::layer);
-    tracing_subscriber::registry()
-        .with(lines)
-        .with(spans)
-        .init();
+    let registry = tracing_subscriber::registry().with(lines);
+    // A layer that is not there would undo that: it seems to want everything.
+    match traces {
+        None => registry.init(),
+        Some(traces) => registry.with(traces.layer()).init(),
+    }
     Ok(())
 }
 

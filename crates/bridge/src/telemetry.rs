@@ -21,7 +21,7 @@ use opentelemetry_sdk::trace::{
 use tracing::{Metadata, Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{self, ConfigError};
@@ -79,7 +79,7 @@ impl Traces {
             .with_location(false)
             .with_threads(false)
             .with_tracked_inactivity(false)
-            .with_filter(filter_fn(is_our_span))
+            .with_filter(filter_fn(is_our_span).with_max_level_hint(LevelFilter::INFO))
     }
 
     /// Sends what is left.
