@@ -123,6 +123,24 @@ fn requests_that_fail_lose_their_replies_or_never_arrive_do_not_hurt() {
 }
 
 #[test]
+fn a_new_key_whose_answer_was_lost_is_not_made_again() {
+    let mut scene = wished(Wish::NewKey);
+    let renewals = |scene: &Scene| {
+        let made = scene.requests.iter();
+        made.filter(|made| **made == "renew").count()
+    };
+    scene.trouble = vec![Trouble::LoseReply];
+    finish(&mut scene);
+    assert!(has_primary(&scene));
+    assert_eq!(renewals(&scene), 1);
+    wish_for(&mut scene, Wish::EndOldKey);
+    scene.trouble = vec![Trouble::LoseReply];
+    finish(&mut scene);
+    assert!(has_primary(&scene));
+    assert_eq!(renewals(&scene), 2);
+}
+
+#[test]
 fn a_delivery_that_fails_leaves_the_old_key_in_place_and_is_tried_again() {
     let mut scene = wished(Wish::NewKey);
     scene.undelivered = vec![(down(), Fate::Unknown), (down(), Fate::Done)];
