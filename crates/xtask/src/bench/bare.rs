@@ -6,6 +6,7 @@
 mod hub;
 mod null;
 mod relay;
+mod responder;
 
 use std::{
     fs,
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use self::hub::BareMender;
 pub(super) use self::hub::{BULK, BareHub};
+pub(super) use self::responder::SUBJECT as TWINS;
 
 /// Their consumer of their work queues.
 pub(super) const CONSUMER: &str = "bare";
@@ -50,14 +52,17 @@ pub(super) enum Role {
     Null,
     /// Passes each message on to the hub.
     Relay,
+    /// Answers requests for twins with what the hub says.
+    Responder,
 }
 
 impl Role {
-    /// Its work queue, on `<name>.event.<what>.<device>`.
-    pub(super) const fn events(self) -> &'static str {
+    /// Its work queue, if it has one, on `<name>.event.<what>.<device>`.
+    pub(super) const fn events(self) -> Option<&'static str> {
         match self {
-            Self::Null => "NULL_EVENTS",
-            Self::Relay => "RELAY_EVENTS",
+            Self::Null => Some("NULL_EVENTS"),
+            Self::Relay => Some("RELAY_EVENTS"),
+            Self::Responder => None,
         }
     }
 
@@ -66,6 +71,7 @@ impl Role {
         match self {
             Self::Null => "null",
             Self::Relay => "relay",
+            Self::Responder => "responder",
         }
     }
 
@@ -78,17 +84,25 @@ impl Role {
 /// Does as a file says until it is killed.
 pub(super) async fn run(file: &Path) -> Result<()> {
     let order: Order = serde_json::from_slice(&fs::read(file)?).context("not an order")?;
-    let context = jetstream::new(async_nats::connect(&order.nats).await?);
+    let client = async_nats::connect(&order.nats).await?;
+    let hub = BareHub::new(&order.hub, &fs::read(&order.ca_file)?)?;
+    let Some(events) = order.role.events() else {
+        return responder::run(client, hub).await;
+    };
+    let context = jetstream::new(client);
     let consumer: PullConsumer = context
-        .get_consumer_from_stream(CONSUMER, order.role.events())
+        .get_consumer_from_stream(CONSUMER, events)
         .await
         .context("no consumer")?;
-    let hub = BareHub::new(&order.hub, &fs::read(&order.ca_file)?)?;
-    println!(r#"{{"ready":true}}"#);
+    ready();
     match order.role {
         Role::Null => null::run(context, consumer, hub, BareMender::new(&order.mender)).await,
-        Role::Relay => relay::run(consumer, hub).await,
+        Role::Relay | Role::Responder => relay::run(consumer, hub).await,
     }
+}
+
+fn ready() {
+    println!(r#"{{"ready":true}}"#);
 }
 
 /// Of `<name>.event.<what>.<device>`: what is asked, and of whom.

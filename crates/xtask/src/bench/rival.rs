@@ -30,7 +30,7 @@ struct Ready {
 }
 
 impl Rival {
-    /// Makes its streams, as the product's are, and starts it.
+    /// Makes its streams, as the product's are, if it needs any, and starts it.
     pub(super) async fn start(dir: &Path, stage: &Stage, role: Role) -> Result<Self> {
         make(&stage.context, role).await?;
         let order = Order {
@@ -51,8 +51,11 @@ impl Rival {
 }
 
 async fn make(context: &jetstream::Context, role: Role) -> Result<()> {
+    let Some(name) = role.events() else {
+        return Ok(());
+    };
     let events = context.create_stream(stream::Config {
-        name: role.events().to_owned(),
+        name: name.to_owned(),
         subjects: vec![role.subject("*", "*")],
         retention: RetentionPolicy::WorkQueue,
         allow_direct: true,
@@ -67,7 +70,7 @@ async fn make(context: &jetstream::Context, role: Role) -> Result<()> {
         ..pull::Config::default()
     };
     events.await?.create_consumer(consumer).await?;
-    if role == Role::Relay {
+    if role != Role::Null {
         return Ok(());
     }
     let others = [

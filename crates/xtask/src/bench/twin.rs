@@ -1,4 +1,6 @@
 //! `twin`: reading a twin by request and reply, beside asking the hub itself.
+//!
+//! A bare responder shows what two more hops through NATS take; the difference to it is the product's own.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,10 +9,11 @@ use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     Bench,
-    bare::BareHub,
+    bare::{BareHub, Role, TWINS},
     figure::{Case, Measured},
     heap::{ACCEPTED, work_off_by_all},
     quantile::Sorted,
+    rival::Rival,
     settled::Settled,
     stage::{Plan, Stage},
 };
@@ -30,6 +33,7 @@ const TURNS: u32 = 4;
 #[derive(Clone)]
 enum Asked {
     Product(async_nats::Client),
+    Responder(async_nats::Client),
     Hub(BareHub),
 }
 
@@ -44,6 +48,11 @@ impl Asked {
                     .as_ref()
                     .and_then(|it| it.get("Nats-Service-Error"));
                 ensure!(refused.is_none(), "{refused:?}");
+                Ok(())
+            }
+            Self::Responder(client) => {
+                let subject = format!("{TWINS}.device-{device}");
+                client.request(subject, "".into()).await?;
                 Ok(())
             }
             Self::Hub(hub) => hub.twin(&format!("device-{device}")).await,
@@ -61,10 +70,15 @@ pub(super) async fn measure(bench: &Bench<'_>) -> Result<Measured> {
         &std::fs::read(stage.hub.ca_file())?,
     )?;
     let client = async_nats::connect(stage.bus.urls()).await?;
-    let sides = [Asked::Product(client), Asked::Hub(hub)];
+    let _responder = Rival::start(bench.dir.path(), &stage, Role::Responder).await?;
+    let sides = [
+        Asked::Product(client.clone()),
+        Asked::Responder(client),
+        Asked::Hub(hub),
+    ];
     let turn = Duration::from_secs(bench.size).div_f64(2.0) / TURNS;
-    let mut latencies = [Vec::new(), Vec::new()];
-    let mut rates = [Vec::new(), Vec::new()];
+    let mut latencies = [const { Vec::new() }; 3];
+    let mut rates = [const { Vec::new() }; 3];
     for side in &sides {
         burst(side, turn / 4).await?;
     }
@@ -76,15 +90,18 @@ pub(super) async fn measure(bench: &Bench<'_>) -> Result<Measured> {
             rates[index].push(burst(side, turn).await?);
         }
     }
-    let [product, hub] = latencies.map(|all| all.into_iter().collect::<Sorted>());
-    let [fast, bare] = rates.map(|all| all.into_iter().collect::<Sorted>().median());
+    let [product, responder, hub] = latencies.map(|all| all.into_iter().collect::<Sorted>());
+    let [fast, answered, bare] = rates.map(|all| all.into_iter().collect::<Sorted>().median());
     let mut measured = Measured::default();
     for (permille, name) in [(990, "p99"), (500, "p50")] {
-        let (value, reference) = (product.permille(permille), hub.permille(permille));
-        bench
-            .talk
-            .say(&format!("{name}: {value:.2} ms beside {reference:.2} ms"));
+        let [value, bare, reference] =
+            [&product, &responder, &hub].map(|all| all.permille(permille));
+        bench.talk.say(&format!(
+            "{name}: {value:.2} ms beside {reference:.2} of the hub, {bare:.2} of a bare responder"
+        ));
         let name = format!("{name} of a read at {CALM} a second");
+        let beside_bare = Case::new(&name, value, "ms", bare, "bare responder");
+        measured.cases.push(beside_bare);
         let mut case = Case::new(name, value, "ms", reference, "asking the hub itself");
         if permille == 990 {
             case.reached = Some(value - reference < ADDED_MS);
@@ -92,9 +109,12 @@ pub(super) async fn measure(bench: &Bench<'_>) -> Result<Measured> {
         measured.cases.push(case);
     }
     let name = format!("reads, {AT_ONCE} at once");
+    let beside_bare = Case::new(&name, fast, "reads/s", answered, "bare responder");
     let mut case = Case::new(name, fast, "reads/s", bare, "asking the hub itself");
     case.reached = Some(fast >= PER_SECOND);
-    measured.cases.push(case);
+    measured.cases.extend([case, beside_bare]);
+    // What is asked for comes first.
+    measured.cases.sort_by_key(|case| case.reached.is_none());
     Ok(measured)
 }
 
