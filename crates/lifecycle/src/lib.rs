@@ -13,6 +13,7 @@
 //! (who wins), `plan` (what is missing), `step` (how replies are taken).
 
 mod advance;
+mod device;
 mod doubt;
 mod effect;
 mod event;
@@ -30,13 +31,14 @@ mod step;
 mod time;
 mod token;
 
+pub use device::Device;
 pub use effect::{Context, DeliveryReply, Effect, HubWrite, Input, ReadReply, Step, WriteReply};
 pub use event::{Event, EventId, Key};
 pub use id::{DeviceId, DeviceRef, IdError, IntegrationRef, IntentId, Mark, TenantId};
 pub use keys::{KeyChange, KeySlot, Keys, Rotation, Wish};
 pub use recall::Answer;
 pub use record::{
-    Claim, Delivery, Device, Done, Facts, HubView, Intent, Made, Op, Outcome, Parked, Question,
+    Claim, Delivery, Done, Facts, HubView, Intent, Made, Op, Outcome, Parked, Question,
     RECORD_VERSION, Record, Working,
 };
 pub use retry::{Failure, Fate, Retry, RetryPolicy};

@@ -143,10 +143,14 @@ fn update(record: &mut Record, event: Event) -> Verdict {
     }
 }
 
-/// An accept without revision (Mender v4.x `provision_device`) that says what holds already.
+/// An accept without revision (Mender v4.x `provision_device`).
+fn may_be_a_hint(event: &Event) -> bool {
+    event.revision.is_none() && event.status.creates()
+}
+
+/// Such an accept that says what holds already.
 fn is_a_hint(record: &Record, event: &Event) -> bool {
-    event.revision.is_none()
-        && event.status.creates()
+    may_be_a_hint(event)
         && record.status == event.status
         && event.key().compare_incarnation(&record.key) == Ordering::Equal
         && record.working.is_none()
@@ -236,8 +240,8 @@ fn is_behind_for_good(record: &Record, event: &Event) -> bool {
     match record.closed_incarnation().filter(|_| closed) {
         Some(closed) => created <= closed,
         None if created < newest => true,
-        // Whether this only makes us look depends on what the record is at work on.
-        None if event.revision.is_none() && event.status.creates() => false,
+        // Whether it is one depends on what the record is at work on.
+        None if may_be_a_hint(event) => false,
         None => event.key().compare(&record.key) == Ordering::Less,
     }
 }

@@ -34,7 +34,10 @@ pub(crate) async fn run(config: &Config, args: Adopt, output: Output) -> anyhow:
     let lines = adopted?;
     print::result(output, &lines, |lines| table(lines))?;
     let failed = failed(&lines);
-    anyhow::ensure!(failed == 0, "{failed} devices were not adopted");
+    anyhow::ensure!(
+        failed == 0,
+        "{failed} devices were not adopted; repeat the command"
+    );
     Ok(())
 }
 

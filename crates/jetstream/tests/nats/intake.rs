@@ -227,20 +227,16 @@ async fn however_long_the_backlog_no_more_is_fetched_than_is_kept_ahead() {
     let mut intake = nats.intake(&CancellationToken::new()).await;
     let slow = next(&mut intake).await;
     let stream = nats.context.get_stream("IOTHUB_EVENTS").await.unwrap();
-    let fetched = async || {
-        let consumer = stream.consumer_info("iothub-worker").await;
-        consumer.map(|consumer| consumer.num_ack_pending)
-    };
-    black_box::until(PATIENCE, "no more to be fetched", async || {
-        let before = fetched().await?;
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        Ok((before > 1 && fetched().await? == before).then_some(()))
+    let ahead = IntakeSettings::default().ahead;
+    // Full, and nothing more is asked for.
+    let held = black_box::until(PATIENCE, "no more to be asked for", async || {
+        let consumer = stream.consumer_info("iothub-worker").await?;
+        let (held, asking) = (consumer.num_ack_pending, consumer.num_waiting);
+        Ok((held >= ahead && asking == 0).then_some(held))
     })
     .await
     .unwrap();
-    let most = 2 * IntakeSettings::default().ahead;
-    let held = fetched().await.unwrap();
-    assert!(held <= most, "{held} of {BACKLOG}");
+    assert!(held <= 2 * ahead, "{held} of {BACKLOG}");
     slow.ack.ack().await.unwrap();
     for _ in 1..BACKLOG {
         next(&mut intake).await.ack.ack().await.unwrap();

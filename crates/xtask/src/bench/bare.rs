@@ -86,19 +86,25 @@ pub(super) async fn run(file: &Path) -> Result<()> {
     let order: Order = serde_json::from_slice(&fs::read(file)?).context("not an order")?;
     let client = async_nats::connect(&order.nats).await?;
     let hub = BareHub::new(&order.hub, &fs::read(&order.ca_file)?)?;
-    let Some(events) = order.role.events() else {
-        return responder::run(client, hub).await;
-    };
-    let context = jetstream::new(client);
-    let consumer: PullConsumer = context
-        .get_consumer_from_stream(CONSUMER, events)
-        .await
-        .context("no consumer")?;
-    ready();
+    let context = jetstream::new(client.clone());
     match order.role {
-        Role::Null => null::run(context, consumer, hub, BareMender::new(&order.mender)).await,
-        Role::Relay | Role::Responder => relay::run(consumer, hub).await,
+        Role::Null => {
+            let mender = BareMender::new(&order.mender);
+            let consumer = consumer(&context, order.role).await?;
+            null::run(context, consumer, hub, mender).await
+        }
+        Role::Relay => relay::run(consumer(&context, order.role).await?, hub).await,
+        Role::Responder => responder::run(client, hub).await,
     }
+}
+
+/// The consumer of the program's work queue. From now on it takes messages.
+async fn consumer(context: &jetstream::Context, role: Role) -> Result<PullConsumer> {
+    let events = role.events().context("no work queue")?;
+    let consumer = context.get_consumer_from_stream(CONSUMER, events).await;
+    let consumer = consumer.context("no consumer")?;
+    ready();
+    Ok(consumer)
 }
 
 fn ready() {
